@@ -19,6 +19,7 @@ from trusted_registry.templates import FOLDER
 from trusted_registry.trust.model import Mirror
 from trusted_registry.trust.remote import kit
 
+OWN = "0a" * 16
 IMAGES = (Image("registry:3", "sha256:0a"), Image("haproxy:lts", "sha256:0b"))
 _INCLUDED = re.compile(r'\{% include "(.*?)" -?%\}')
 
@@ -44,7 +45,7 @@ def write(folder: Path) -> None:
     (folder / "keep.sh").write_bytes(manifests.keep_script())
     (folder / "mirror.sh").write_bytes(mirror_role._script())
     hosts = ("192.168.0.12", "192.168.0.13")
-    (folder / "swarm-inspect.sh").write_bytes(machines.inspection(IMAGES, (443, 5443)))
+    (folder / "swarm-inspect.sh").write_bytes(machines.inspection(IMAGES, (443, 5443), OWN))
     (folder / "swarm-join.sh").write_bytes(machines.join(hosts, hosts[0], "SWMTKN-1-x-y"))
     for name, virtual in (("take", ""), ("give", "192.168.0.10")):
         (folder / f"swarm-{name}.sh").write_bytes(machines.give_address(virtual, hosts, 443, "0" * 32, "1" * 32))

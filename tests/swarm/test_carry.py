@@ -35,7 +35,7 @@ def test_this_machine_tells_of_itself_and_takes_an_image_as_it_was_sent(
     says = f'case $1 in info) echo "26.1.5 active node1" ;; load) cat > "{tmp_path}/loaded" ;; esac'
     programs.put("docker", says, tmp_path, monkeypatch)
     run, own, since = Run(make_settings(), console), address.own_addresses()[:1], time.time()
-    (looked,) = swarm_hosts.carry("inspect.sh", machines.inspection([], ()), own, Access(), run)
+    (looked,) = swarm_hosts.carry("inspect.sh", machines.inspection([], (), ""), own, Access(), run)
     assert machines.facts(looked, since).node == "node1"
     image = os.urandom(3_000_000)
     (loaded,) = swarm_hosts.carry(

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.process
 
 ID = f"sha256:{'0a' * 32}"
 IMAGE = Image("registry:3", ID)
+OWN = "0a" * 16
 TOKEN = "SWMTKN-1-abc"  # noqa: S105 - a test's
 IP = 'case "$*" in *192.168.0.13*) echo "2: eth0    inet 192.168.0.13/24" ;; esac'
 """A host whose own address is the second."""
@@ -55,7 +56,7 @@ def test_a_host_tells_its_engine_its_node_and_the_images_that_it_has(
 ) -> None:
     _docker(SAYS, tmp_path, monkeypatch)
     images = [IMAGE, Image("haproxy:lts", f"sha256:{'0b' * 32}"), Image("none", "")]
-    found = machines.facts(_run(machines.inspection(images, ()), tmp_path), time.time() - 1)
+    found = machines.facts(_run(machines.inspection(images, (), OWN), tmp_path), time.time() - 1)
     assert (found.engine, found.state, found.node, found.images, found.taken) == (
         "26.1.5",
         "active",
@@ -67,15 +68,28 @@ def test_a_host_tells_its_engine_its_node_and_the_images_that_it_has(
     machines.check(found)
 
 
+@pytest.mark.parametrize("own", [OWN, "0b" * 16])
+def test_a_host_tells_the_address_that_keepalived_moves_for_this_installation(
+    own: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _docker('echo "26.1.5 active node1"', tmp_path, monkeypatch)
+    made = machines.give_address("192.168.0.10", OTHERS, 443, OWN, "secret").decode()
+    config = made.partition("<<END\n")[2].partition("END\n")[0].replace("$mark", f"# trusted-registry {OWN}")
+    (tmp_path / "keepalived.conf").write_text(config.replace("$interface", "eth0"))
+    script = machines.inspection([], (), own).replace(b"/etc/keepalived/", f"{tmp_path}/".encode())
+    found = machines.facts(_run(script, tmp_path), time.time())
+    assert found.address == ("192.168.0.10" if own == OWN else "")
+
+
 def test_an_engine_in_no_swarm_has_no_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _docker('echo "20.10.24 inactive "', tmp_path, monkeypatch)
-    found = machines.facts(_run(machines.inspection([], ()), tmp_path), time.time() - 1)
+    found = machines.facts(_run(machines.inspection([], (), OWN), tmp_path), time.time() - 1)
     assert (found.state, found.node) == (machines.INACTIVE, "")
 
 
 def test_an_engine_that_does_not_answer_is_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _docker("exit 1", tmp_path, monkeypatch)
-    result = _run(machines.inspection([], ()), tmp_path)
+    result = _run(machines.inspection([], (), OWN), tmp_path)
     assert (result.fine, result.reason) == (False, "its Docker Engine does not answer")
 
 
@@ -106,7 +120,7 @@ def test_an_id_is_no_command_whatever_an_engine_says(
 ) -> None:
     _docker("cat > /dev/null; echo 26.1.5 active node1", tmp_path, monkeypatch)
     image = Image("registry:3", forged)
-    assert machines.facts(_run(machines.inspection([image], ()), tmp_path), time.time()).images == (forged,)
+    assert machines.facts(_run(machines.inspection([image], (), OWN), tmp_path), time.time()).images == (forged,)
     assert _run(machines.load(image, [b"x"]), tmp_path).state == "changed"
     assert not (tmp_path / "forged").exists()
 

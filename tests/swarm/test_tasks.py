@@ -36,9 +36,10 @@ from trusted_registry.swarm import machines, noted, proof_login
 from trusted_registry.swarm.model import Service
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.stack import REGISTRY
-from trusted_registry.tasks import mirror_beside, registry_move, registry_users, swarm, swarm_status
+from trusted_registry.tasks import mirror_beside, registry_move, registry_users, swarm, swarm_images, swarm_status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.swarm.conftest import Place
@@ -192,6 +193,21 @@ def test_without_the_last_user_no_host_has_users_any_more(
     admits.clear()
     registry_users.remove(up.run, name="ada")
     assert (_kept(up, "htpasswd"), admits) == ([], [f"{it}:5443 " for it in HOSTS])
+
+
+def test_a_removal_that_was_cut_short_is_carried_out_by_the_same_command_again(
+    up: Place, admits: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ada", "bob"):
+        users.save(up.settings.folder, users.Login(name, "correct horse"), 4)
+    monkeypatch.setattr(engines, "connect_if_available", lambda _console: up.engine)
+    swarm.users_changed(up.run)
+    users.remove(up.settings.folder, "bob")
+    admits.clear()
+    with pytest.raises(RegistryError, match="There is no user 'bob'"):
+        registry_users.remove(up.run, name="bob")
+    assert [b"bob:" in up.swarm.files[it][1] for it in _kept(up, "htpasswd")] == [False]
+    assert admits == [f"{it}:5443 {proof_login.NAME}" for it in HOSTS]
 
 
 def test_a_host_that_still_knows_a_user_who_was_removed_is_named(up: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,6 +402,69 @@ def test_an_engine_that_manages_no_swarm_takes_nothing_down(up: Place, monkeypat
         up.down(purge=up.settings.storage)
     assert f"rm {up.settings.folder}/swarm.json" in caught.value.cure
     assert (emptied, up.carried, noted.read(up.settings.folder).hosts) == ([], [], HOSTS)
+
+
+def test_another_swarm_does_not_tell_who_serves_in_that_of_the_hosts(
+    up: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emptied: list[object] = []
+    monkeypatch.setattr(marker, "claim", lambda *_arguments, **_options: None)
+    monkeypatch.setattr(registry_move, "empty", emptied.append)
+    up.swarm.members = {ADDRESS: node(ADDRESS, id="new")}  # the same machine, after leave and init
+    up.swarm.running = {}
+    with pytest.raises(RegistryError, match="another swarm than that of the hosts"):
+        up.down(purge=up.settings.storage)
+    assert (emptied, up.carried, noted.read(up.settings.folder).hosts) == ([], [], HOSTS)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_host_that_nobody_sees_end_is_not_said_to_be_off(listed: bool, up: Place) -> None:  # noqa: FBT001 - pytest's
+    there = up.swarm.members.pop(HOSTS[2])
+    up.swarm.members |= {HOSTS[2]: dataclasses.replace(there, state="down")} if listed else {}
+    up.down()
+    assert [it for it in up.console.warned if HOSTS[2] in it and "nobody knows whether it serves" in it]
+    assert up.console.said[-1].startswith(f"registry: off {', '.join(HOSTS[:2])};")
+
+
+def test_no_bucket_is_emptied_under_a_host_that_may_serve_on(up: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    emptied: list[object] = []
+    monkeypatch.setattr(marker, "claim", lambda *_arguments, **_options: None)
+    monkeypatch.setattr(registry_move, "empty", emptied.append)
+    up.swarm.members[HOSTS[2]] = dataclasses.replace(up.swarm.members[HOSTS[2]], state="down")
+    with pytest.raises(RegistryError, match="may take pushes") as caught:
+        up.down(purge=up.settings.storage)
+    assert (emptied, up.swarm.done, noted.read(up.settings.folder).hosts) == ([], [], HOSTS)
+    assert caught.value.cure.endswith(f"./inv swarm.up --hosts {','.join(HOSTS[:2])}")
+
+
+@pytest.mark.parametrize("task", ["renew", "down", "users", "images", "up"])
+def test_hosts_are_led_to_no_other_bucket_than_that_of_their_images(task: str, up: Place) -> None:
+    kept = up.settings.storage
+    up.settings = dataclasses.replace(up.settings, storage="s3://images/other")
+    types: dict[str, Callable[[], object]] = {
+        "renew": lambda: swarm.renew(up.run, if_expiring=""),
+        "down": lambda: up.down(purge="s3://images/other"),
+        "users": lambda: swarm.users_changed(up.run),
+        "images": lambda: swarm_images.there(up.run),
+        "up": up.up,
+    }
+    with pytest.raises(SettingError, match=f"have the images in {kept}") as caught:
+        types[task]()
+    assert (up.swarm.done, caught.value.cure.endswith(f"./inv registry.storage {kept}")) == ([], True)
+
+
+def test_a_note_of_before_that_names_no_bucket_is_no_reason_to_refuse(up: Place) -> None:
+    note = noted.read(up.settings.folder)
+    said = {key: it for key, it in dataclasses.asdict(note).items() if key != "storage"}
+    (up.settings.folder / noted.FILE).write_text(json.dumps(said))
+    assert dataclasses.replace(note, storage="") == noted.read(up.settings.folder)
+    swarm.renew(up.run, if_expiring="")
+
+
+def test_a_renewal_that_no_host_follows_is_no_success(up: Place) -> None:
+    up.swarm.members = {key: dataclasses.replace(it, availability="drain") for key, it in up.swarm.members.items()}
+    with pytest.raises(RegistryError, match="No host of the registry works"):
+        swarm.renew(up.run, if_expiring="")
 
 
 @pytest.mark.parametrize("task", ["renew", "down"])

@@ -13,6 +13,7 @@ from tests.fake_swarm import NO_LEADER, node
 from tests.mine import Killed
 from tests.swarm.conftest import HOSTS, STOPS, VIRTUAL
 from trusted_registry import address, installation, saved_flags
+from trusted_registry.bucket import opening
 from trusted_registry.certificate import inspect
 from trusted_registry.errors import NotNowError, RegistryError, SettingError
 from trusted_registry.installation import LABEL as INSTALLATION
@@ -20,12 +21,13 @@ from trusted_registry.swarm import machines, noted
 from trusted_registry.swarm.model import Service
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.stack import FRONT, REGISTRY
-from trusted_registry.tasks import swarm_hosts
+from trusted_registry.tasks import swarm_hosts, swarm_status, swarm_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tests.swarm.conftest import Place
+    from trusted_registry.settings import Settings
 
 CHECK_VIRTUAL = machines.check_virtual
 DEPLOYED = "deploy registry front"
@@ -56,7 +58,9 @@ def test_every_host_has_the_label_the_services_and_the_images_and_its_clients_ar
 def test_the_certificate_names_every_host_and_the_run_remembers_them(place: Place) -> None:
     place.up()
     assert inspect.read(place.settings.folder / "domain.crt").missing(HOSTS) == ()
-    assert noted.read(place.settings.folder) == Note(HOSTS, "", 1024, tuple(f"id{it}" for it in HOSTS))
+    assert noted.read(place.settings.folder) == Note(
+        HOSTS, "", 1024, tuple(f"id{it}" for it in HOSTS), place.settings.storage
+    )
     assert saved_flags.read(place.settings.folder)["names"] == ",".join(HOSTS[1:])
 
 
@@ -226,6 +230,52 @@ def test_a_manager_that_is_none_of_the_hosts_has_the_first_join_too(
     place.up(init=True)
     assert [hosts for name, hosts in place.carried if name == "join.sh"] == [(it,) for it in HOSTS]
     assert [it for it in place.swarm.done if it.startswith("init")] == []
+
+
+def test_a_host_that_was_made_anew_joins_as_the_manager_that_it_was(place: Place) -> None:
+    place.up()
+    gone = place.swarm.members.pop(HOSTS[2])
+    place.swarm.members = {key: dataclasses.replace(it, manager=True) for key, it in place.swarm.members.items()}
+    place.swarm.members["former"] = dataclasses.replace(gone, id="former", state="down", manager=True)
+    place.facts[HOSTS[2]] = {"state": machines.INACTIVE, "node": ""}
+    with pytest.raises(RegistryError, match="no node of the swarm") as caught:
+        place.up()
+    assert caught.value.cure.endswith(f"./inv swarm.up --init --hosts {','.join(HOSTS)}")
+    place.up(init=True)
+    assert place.swarm.members[HOSTS[2]].manager
+    told = [it for it in place.console.warned if HOSTS[2] in it]
+    assert [it.endswith("docker node demote former && docker node rm former") for it in told] == [True]
+
+
+def test_a_bucket_that_the_hosts_have_is_looked_for_and_not_marked_anew(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, bool]] = []
+    monkeypatch.setattr(opening, "prove", lambda *_arguments, **options: asked.append(options))
+    place.up()
+    place.up()
+    swarm_status.status(place.run)
+    assert asked == [{"is_new": True, "known": False}, *[{"is_new": False, "known": True}] * 2]
+
+
+def test_hosts_that_another_run_added_meanwhile_stay(place: Place) -> None:
+    place.up(HOSTS[:2])
+
+    def reread() -> Settings:
+        note = noted.read(place.settings.folder)
+        noted.save(place.settings.folder, dataclasses.replace(note, hosts=HOSTS, nodes=(*note.nodes, "id3")))
+        return place.settings
+
+    run = dataclasses.replace(place.run, reread=reread)
+    swarm_up.up(run, hosts=(), init=False, user="", ask_become_pass=False)
+    assert noted.read(place.settings.folder).hosts == HOSTS
+
+
+def test_a_virtual_address_that_the_hosts_have_already_is_not_in_use_by_others(place: Place) -> None:
+    _with_address(place, VIRTUAL)
+    place.facts[HOSTS[1]] = {"address": VIRTUAL}
+    place.up()
+    assert f"virtual {VIRTUAL}" not in place.asked
 
 
 def test_nobody_joins_at_a_manager_that_tells_no_address(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,7 @@ class Facts:
         unprivileged: First port for which no right is needed.
         taken: Ports at which somebody listens.
         images: Ids of images that it has under the names that were asked for.
+        address: Virtual address that its keepalived moves for this installation; "" for none.
     """
 
     host: str
@@ -54,12 +55,13 @@ class Facts:
     unprivileged: int
     taken: tuple[int, ...] = ()
     images: tuple[str, ...] = ()
+    address: str = ""
 
 
-def inspection(images: Sequence[Image], ports: Iterable[int]) -> bytes:
-    """Return the script that tells of a host, and which of the images it has."""
+def inspection(images: Sequence[Image], ports: Iterable[int], installation: str) -> bytes:
+    """Return the script that tells of a host, and what it has of the images and of the installation."""
     ids = [shlex.quote(it.id) for it in images if it.id]
-    return templates.render("swarm-inspect.sh", images=ids, ports=list(ports)).encode()
+    return templates.render("swarm-inspect.sh", images=ids, ports=list(ports), installation=installation).encode()
 
 
 def load(image: Image, content: Iterable[bytes]) -> bytes:
@@ -107,6 +109,7 @@ def facts(result: HostResult, since: float) -> Facts:
             unprivileged=int(one["unprivileged"]),
             taken=tuple(int(value) for name, value in told if name == "taken"),
             images=tuple(value for name, value in told if name == "image"),
+            address=one.get("address", ""),
         )
     except (KeyError, ValueError) as error:
         wrong = f"{result.host} does not tell of itself what a host does."
@@ -156,7 +159,7 @@ def node_of(host: str, nodes: Iterable[Node], found: Facts | None, init: str) ->
         raise RegistryError(
             f"{host} is in another swarm.", cure=f"Leave it out; or, if that one is not needed: {leave}"
         )
-    if there is None:
+    if there is None or (found and found.state == INACTIVE):  # whose entry is one of before
         raise RegistryError(f"{host} is no node of the swarm here.", cure=init)
     if not there.works:
         active = pasteable(["docker", "node", "update", "--availability", "active", there.name])

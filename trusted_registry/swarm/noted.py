@@ -41,12 +41,27 @@ class Note:
         address: The virtual address that keepalived moves between them; "" for none.
         unprivileged: First port for which a host needs no right, on all of them.
         nodes: Ids of the hosts' nodes, in their order; a node may have another address than its host.
+        storage: Where the images are; "" in a note of a version that did not say.
     """
 
     hosts: tuple[str, ...] = ()
     address: str = ""
     unprivileged: int = 1024
     nodes: tuple[str, ...] = ()
+    storage: str = ""
+
+    def check_storage(self, settings: Settings) -> None:
+        """Insist that the images are where the settings say: hosts that are led elsewhere would have none.
+
+        Raises:
+            SettingError: They are elsewhere.
+        """
+        if self.hosts and self.storage not in {"", settings.storage}:
+            here = settings.storage or "this machine"
+            wrong = f"The hosts have the images in {self.storage}, and registry.storage is {here}."
+            back = settings.command(f"registry.storage {pasteable([self.storage])}")
+            cure = f"Unset it where it is set, INVOKE_REGISTRY_STORAGE or invoke.yaml, or: {back}"
+            raise SettingError(wrong, cure=cure)
 
     def members(self, nodes: Iterable[Node]) -> dict[str, Node | None]:
         """Return the node of each host, or None for one that is no more."""
@@ -70,8 +85,13 @@ def read(folder: Path) -> Note:
         content = path.read_bytes()
     try:
         said = json.loads(content)
-        found, nodes = tuple(address("hosts", it) for it in said["hosts"]), tuple(map(str, said["nodes"]))
-        return Note(found, said["address"] and address("address", said["address"]), int(said["unprivileged"]), nodes)
+        return Note(
+            hosts=tuple(address("hosts", it) for it in said["hosts"]),
+            address=said["address"] and address("address", said["address"]),
+            unprivileged=int(said["unprivileged"]),
+            nodes=tuple(map(str, said["nodes"])),
+            storage=str(said.get("storage", "")),
+        )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SettingError) as error:
         cure = f"Remove it, and name the hosts again: {pasteable(['rm', path])} && ./inv swarm.up --hosts A,B,C"
         raise RegistryError(f"{path} is damaged, so nobody knows the swarm's hosts.", cure=cure) from error

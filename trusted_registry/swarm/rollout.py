@@ -67,16 +67,19 @@ def await_nodes(hosts: Sequence[str], run: Run, swarm: Swarm) -> tuple[Node, ...
         time.sleep(_PAUSE)
 
 
-def check_manages(run: Run, swarm: Swarm) -> None:
-    """Insist that the engine here manages a swarm: to one that does not, nothing seems to run anywhere.
+def check_manages(run: Run, note: noted.Note, swarm: Swarm) -> None:
+    """Insist that the engine here manages the swarm of the hosts: to another one, nothing seems to run anywhere.
 
     Raises:
         RegistryError: It does not.
     """
-    if not run.console.dry and not patiently(run.console, swarm.nodes):
-        gone = f"where the swarm is gone for good: {pasteable(['rm', run.settings.folder / noted.FILE])}"
-        cure = f"Type it where docker node ls works, or have that work here; {gone}"
-        raise RegistryError("The engine here manages no swarm, so nobody knows who serves.", cure=cure)
+    nodes = {it.id for it in patiently(run.console, swarm.nodes)}
+    if run.console.dry or (nodes and (not note.nodes or nodes & set(note.nodes))):
+        return
+    gone = f"where the swarm is gone for good: {pasteable(['rm', run.settings.folder / noted.FILE])}"
+    cure = f"Type it where docker node ls names the hosts; {gone}"
+    manages = "another swarm than that of the hosts" if nodes else "no swarm"
+    raise RegistryError(f"The engine here manages {manages}, so nobody knows who serves.", cure=cure)
 
 
 def check_own(run: Run, swarm: Swarm) -> None:

@@ -18,8 +18,9 @@ from trusted_registry.registry.users import Login
 from trusted_registry.run import Run
 from trusted_registry.settings import MAX_SERVER_DAYS
 from trusted_registry.swarm import machines, noted, rollout
-from trusted_registry.swarm.model import Node, Task
+from trusted_registry.swarm.model import DOWN, Node, Task
 from trusted_registry.swarm.noted import Note
+from trusted_registry.swarm.protocol import Swarm
 from trusted_registry.swarm.stack import NAME, REGISTRY_PORT
 from trusted_registry.tasks import cert, mirror_beside, swarm_hosts, swarm_images, swarm_plan
 from trusted_registry.tasks.swarm_hosts import Access
@@ -40,6 +41,8 @@ def _roll(run: Run, note: Note) -> tuple[bool, tuple[str, ...]]:
     wanted = swarm_plan.plan(run, note, swarm, engine, rollout.images(run, swarm))
     swarm_images.end_collector(run, engine)
     changed, served = rollout.carry_out(wanted, [it for it in members.values() if it and not it.away], run, swarm)
+    if not served and not run.console.dry:
+        raise RegistryError("No host of the registry works, so none was changed.", cure="./inv swarm.status")
     if len(served) == len(note.hosts):
         rollout.sweep(wanted, run, swarm)
     return changed, served
@@ -76,7 +79,7 @@ def users_changed(run: Run, login: Login | None = None) -> None:
     Raises:
         RegistryError: A host does not take a login that it should.
     """
-    _, hosts = _roll(run, noted.read(run.settings.folder))
+    _, hosts = _roll(run, swarm_plan.here(run))
     for host in hosts:
         # It has a login of its own, which only whoever has read the users as they are now takes.
         client = rollout.client(host, REGISTRY_PORT, run)
@@ -90,21 +93,46 @@ def down(run: Run, *, purge: str, user: str, ask_become_pass: bool) -> None:
 
     Raises:
         SettingError: Another bucket is typed.
+        RegistryError: The images are to go, and a host that is away may serve on.
     """
     swarm_plan.here(run)
-    if purge and purge.rstrip("/") != run.settings.storage:
-        wrong = f"--purge is {purge!r}, and the images are in {run.settings.storage or 'no bucket'}."
-        raise SettingError(wrong, cure="Type the very bucket, if every image in that is to go.")
+    _check_purge(purge, run)
     access = swarm_hosts.access(user, run.console, ask_become_pass=ask_become_pass)
     with run_lock.held(run, to_end=True):
         run = run.anew()  # whoever was waited for may have changed the hosts
         note = swarm_plan.here(run)
+        _check_purge(purge, run)
         bucket = opening.opened(run.settings) if purge and not run.console.dry else None
         if bucket:
             marker.claim(bucket, installation.known(run.settings.folder).id, known=True)
-        _down(run, note, access, bucket)
+        off = _down(run, note, access, bucket)
     images = "removed" if purge else f"kept in {run.settings.storage}; ./inv up serves them here"
-    cert.say_done(run.console, f"registry: off {', '.join(note.hosts)}; images {images}")
+    cert.say_done(run.console, f"registry: off {', '.join(off) or 'the swarm'}; images {images}")
+
+
+def _check_purge(purge: str, run: Run) -> None:
+    if purge and purge.rstrip("/") != run.settings.storage:
+        wrong = f"--purge is {purge!r}, and the images are in {run.settings.storage or 'no bucket'}."
+        raise SettingError(wrong, cure="Type the very bucket, if every image in that is to go.")
+
+
+def _seen(run: Run, note: Note, swarm: Swarm, *, purge: bool) -> tuple[str, ...]:
+    """Return the hosts whose nodes tell when the registry has ended there; one that is cut off may serve on.
+
+    Raises:
+        RegistryError: One does not, and the images are to go.
+    """
+    members = note.members(rollout.patiently(run.console, swarm.nodes))
+    away = [host for host, node in members.items() if not node or node.state == DOWN] if not run.console.dry else []
+    seen = tuple(host for host in note.hosts if host not in away)
+    if away and purge:
+        others = run.settings.command(f"swarm.up --hosts {','.join(seen) or 'A,B,C'}")
+        cure = f"Start it; or leave it out first: {others}"
+        raise RegistryError(f"The node at {away[0]} is away, and may take pushes where it is.", cure=cure)
+    for host in away:
+        look = pasteable(["ssh", host, "docker", "ps"])
+        run.console.warn(f"the node at {host} is away: until it is back, nobody knows whether it serves: {look}")
+    return seen
 
 
 def _tell_of_fronts(fronts: Sequence[Task], note: Note, nodes: Sequence[Node], console: Console) -> None:
@@ -117,10 +145,12 @@ def _tell_of_fronts(fronts: Sequence[Task], note: Note, nodes: Sequence[Node], c
         console.warn(f"the front at {host} has not ended: something is still open there, or its engine hangs: {look}")
 
 
-def _down(run: Run, note: Note, access: Access, purged: Bucket | None) -> None:
+def _down(run: Run, note: Note, access: Access, purged: Bucket | None) -> tuple[str, ...]:
+    """Take everything off, and return the hosts where that was seen."""
     swarm = swarm_plan.connect(run)
-    rollout.check_manages(run, swarm)
+    rollout.check_manages(run, note, swarm)
     rollout.check_own(run, swarm)
+    seen = _seen(run, note, swarm, purge=purged is not None)
     known = installation.known(run.settings.folder)
     if note.address:
         script = machines.give_address("", note.hosts, run.settings.port, known.id, known.http_secret)
@@ -132,7 +162,7 @@ def _down(run: Run, note: Note, access: Access, purged: Bucket | None) -> None:
     rollout.sweep(None, run, swarm)
     rollout.label([], run, swarm)
     if run.console.dry:
-        return
+        return seen
     if purged:
         from trusted_registry.tasks import registry_move
 
@@ -141,3 +171,4 @@ def _down(run: Run, note: Note, access: Access, purged: Bucket | None) -> None:
     left = swarm_plan.named(run, (), note)
     flags = {key: it for key, it in left.settings.saved_flags.items() if (key, it) != ("address", note.address)}
     saved_flags.save(left.with_settings(saved_flags=flags))
+    return seen

@@ -33,8 +33,10 @@ _PAUSE = 0.5
 
 def there(run: Run) -> Container | None:
     """Return the registry of the hosts, as tasks about images know one by its storage; None where there is no swarm."""
-    if not noted.read(run.settings.folder).hosts:
+    note = noted.read(run.settings.folder)
+    if not note.hosts:
         return None
+    note.check_storage(run.settings)
     return Container("", Role.TLS, None, "running", run.settings.image, "", None, bucket=run.settings.storage)
 
 

@@ -31,9 +31,10 @@ def here(run: Run) -> Note:
     """Return the note of the registry that is on a swarm; one without hosts in a dry run.
 
     Raises:
-        RegistryError: It is on none.
+        RegistryError: It is on none, or has its images elsewhere than the settings say.
     """
     note = noted.read(run.settings.folder)
+    note.check_storage(run.settings)
     if not note.hosts and not run.console.dry:
         raise RegistryError("The registry of this checkout is on no swarm.", cure=HOSTS)
     return note
@@ -52,6 +53,7 @@ def planned(run: Run, typed: Sequence[str]) -> tuple[Run, Note]:
     if wrong := [it for it in hosts if not address.is_ip(it) or ":" in it]:
         raise SettingError(f"--hosts has {wrong[0]!r}, which is no IPv4 address.", cure=HOSTS)
     _check(settings, dry=run.console.dry)
+    before.check_storage(settings)
     said = "address" in settings.saved_flags
     if said and settings.address in before.hosts and settings.address not in hosts:
         goes = f"Clients come by {settings.address}, a host that is to be none any more."
@@ -63,7 +65,7 @@ def planned(run: Run, typed: Sequence[str]) -> tuple[Run, Note]:
     if not said and run.settings.address not in hosts and not run.console.dry:
         wrong_machine = "This machine is none of the hosts, so nobody knows by which address clients come."
         raise SettingError(wrong_machine, cure=f"{HOSTS} --address ADDRESS")
-    return run, Note(hosts, virtual, before.unprivileged)
+    return run, Note(hosts, virtual, before.unprivileged, storage=settings.storage)
 
 
 def _check(settings: Settings, *, dry: bool) -> None:

@@ -85,7 +85,7 @@ def _bucket(run: Run) -> str:
     """Return what is wrong with the bucket; "" if nothing is."""
     try:
         if not run.console.dry:
-            opening.prove(run, opening.opened(run.settings), is_new=False)
+            opening.prove(run, opening.opened(run.settings), is_new=False, known=True)
     except RegistryError as error:
         return error.message
     return ""

@@ -21,7 +21,7 @@ from trusted_registry.report import Report
 from trusted_registry.run import Run
 from trusted_registry.swarm import machines, noted, rollout
 from trusted_registry.swarm.machines import Facts
-from trusted_registry.swarm.model import Node
+from trusted_registry.swarm.model import DOWN, Node
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.protocol import Swarm
 from trusted_registry.swarm.stack import REGISTRY_PORT, Stack
@@ -37,12 +37,13 @@ def up(run: Run, *, hosts: Sequence[str], init: bool, user: str, ask_become_pass
         SettingError: A flag cannot be used, or the images are not in a bucket.
         RegistryError: A host is away or will not do; the next run goes on.
     """
-    run, note = swarm_plan.planned(run, hosts)
+    swarm_plan.planned(run, hosts)  # before a password is asked for
     engine, access = (
         engines.connect(run.console),
         swarm_hosts.access(user, run.console, ask_become_pass=ask_become_pass),
     )
     with run_lock.held(run):
+        run, note = swarm_plan.planned(run.anew(), hosts)  # whoever was waited for may have changed the hosts
         return _Up(run, note, swarm_plan.connect(run), engine, access).carry_out(init=init)
 
 
@@ -107,7 +108,8 @@ class _Up:
     def _check_bucket(self) -> None:
         run = self._run
         if not run.console.dry:
-            opening.prove(run, opening.opened(run.settings), is_new=not noted.read(run.settings.folder).hosts)
+            there = bool(noted.read(run.settings.folder).hosts)
+            opening.prove(run, opening.opened(run.settings), is_new=not there, known=there)
 
     def _inspect(self, found: Sequence[Image]) -> dict[str, Facts]:
         """Return the facts of every host.
@@ -115,7 +117,8 @@ class _Up:
         Raises:
             RegistryError: One is away, or its engine or its clock will not do.
         """
-        script, since = machines.inspection(found, (self._run.settings.port, REGISTRY_PORT)), time.time()
+        own = installation.known(self._run.settings.folder).id
+        script, since = machines.inspection(found, (self._run.settings.port, REGISTRY_PORT), own), time.time()
         results = swarm_hosts.carry("inspect.sh", script, self._note.hosts, self._access, self._run)
         swarm_hosts.insist(results)
         by_host = {it.host: machines.facts(it, since) for it in results}
@@ -142,8 +145,9 @@ class _Up:
             if not (init and by_host[host].state == machines.INACTIVE):
                 machines.node_of(host, there, by_host[host], self._init)
         self._check_ports(by_host, there, single)
-        if self._note.address and self._note.address != before.address:
-            machines.check_virtual(self._note.address)
+        virtual = self._note.address
+        if virtual and virtual not in {before.address, *(it.address for it in by_host.values())}:
+            machines.check_virtual(virtual)
 
     @property
     def _init(self) -> str:
@@ -167,14 +171,21 @@ class _Up:
         if init and left:
             self._join(left, there)
             there = rollout.await_nodes(hosts, run, swarm)
-        return [machines.node_of(it, there, by_host[it], self._init) for it in hosts]
+        joined = {*first, *(left if init else ())}  # what they told is of before
+        return [machines.node_of(it, there, None if it in joined else by_host[it], self._init) for it in hosts]
 
     def _join(self, hosts: Sequence[str], there: Sequence[Node]) -> None:
         """Have hosts join, as managers as long as more are needed; one after the other, as raft wants that."""
         leader = next((it for it in there if it.leader), there[0])
         if not leader.address:
             raise RegistryError("The swarm tells no address at which a host could join.", cure="docker node ls")
-        more = machines.managers(len(self._note.hosts)) - sum(it.manager for it in there)
+        former = [it for it in there if it.manager and it.state == DOWN and it.address in hosts]
+        for node in former:
+            drop = pasteable(["docker", "node", "demote", node.id]), pasteable(["docker", "node", "rm", node.id])
+            self._run.console.warn(
+                f"{node.address} joins anew; its former entry counts as a manager: {' && '.join(drop)}"
+            )
+        more = machines.managers(len(self._note.hosts)) - sum(it.manager and it not in former for it in there)
         for at, host in enumerate(hosts):
             token = rollout.patiently(self._run.console, partial(self._swarm.token, manager=at < more))
             script = machines.join(self._note.hosts, leader.address, token)
