@@ -10,7 +10,7 @@ from invoke.config import Config
 from invoke.context import Context
 
 import tasks
-from tests.conftest import ADDRESS
+from tests.conftest import ADDRESS, ROOT
 from trusted_registry import lists
 from trusted_registry.declarations import cert, images, kubernetes, lifecycle, mirror, registry, site, swarm, trust
 from trusted_registry.declarations import task as declared
@@ -123,6 +123,18 @@ def test_a_task_that_needs_no_settings_is_run_however_wrong_they_are(
     assert got == [True]
     with pytest.raises(SettingError, match="INVOKE_REGISTRY_PROT"):
         call(Task("a", "Do it.", "x.y"), work)
+
+
+def test_settings_that_are_read_anew_have_those_of_invoke_s_f_too(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("registry:\n  port: 8443\n")
+    ports = []
+    for runtime in (tmp_path / "run.yaml", None):
+        config = Config(project_location=ROOT, runtime_path=runtime)
+        config.load_collection(DEFAULTS)
+        config.load_project()
+        config.load_runtime()
+        ports += [config["registry"]["port"], declared._reread(Context(config)).config["registry"]["port"]]
+    assert ports == [8443, 8443, *[DEFAULTS["registry"]["port"]] * 2]
 
 
 def test_what_a_function_reports_is_shown_and_its_failure_ends_the_task(

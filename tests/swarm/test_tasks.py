@@ -8,6 +8,7 @@ import json
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,13 +37,22 @@ from trusted_registry.swarm import machines, noted, proof_login
 from trusted_registry.swarm.model import Service
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.stack import REGISTRY
-from trusted_registry.tasks import mirror_beside, registry_move, registry_users, swarm, swarm_images, swarm_status
+from trusted_registry.tasks import (
+    mirror_beside,
+    registry_move,
+    registry_storage,
+    registry_users,
+    swarm,
+    swarm_images,
+    swarm_status,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.swarm.conftest import Place
+    from trusted_registry.run import Run
     from trusted_registry.settings import Settings
 
 
@@ -450,14 +460,44 @@ def test_hosts_are_led_to_no_other_bucket_than_that_of_their_images(task: str, u
     }
     with pytest.raises(SettingError, match=f"have the images in {kept}") as caught:
         types[task]()
-    assert (up.swarm.done, caught.value.cure.endswith(f"./inv registry.storage {kept}")) == ([], True)
+    back = f"./inv registry.storage {kept} --endpoint {up.settings.storage_endpoint}"
+    assert (up.swarm.done, caught.value.cure.endswith(back)) == ([], True)
+
+
+def test_settings_that_lead_elsewhere_keep_nobody_from_taking_it_down_or_from_seeing_that(up: Place) -> None:
+    kept = up.settings.storage
+    up.settings = dataclasses.replace(up.settings, storage_endpoint="https://192.168.0.8:8333")
+    assert [it for it in swarm_status.status(up.run).lines if f"storage: The hosts have the images in {kept}" in it]
+    up.down()
+    assert f"images kept in {kept}" in up.console.said[-1]
+
+
+@pytest.mark.parametrize(("bucket", "refused"), [("s3://images/lan", False), ("s3://images/other", True)])
+def test_hosts_of_a_swarm_are_given_no_other_bucket(
+    bucket: str,
+    refused: bool,  # noqa: FBT001 - a parameter
+    up: Place,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[str] = []
+
+    def try_it(goal: Run, *_rest: object) -> SimpleNamespace:
+        tried.append(goal.settings.storage)
+        return SimpleNamespace(location=bucket)
+
+    monkeypatch.setattr(opening, "tried", try_it)
+    monkeypatch.setattr(registry_storage, "_has_images", lambda _bucket: True)
+    told = {"endpoint": up.settings.storage_endpoint, "region": "", "ca": "", "credentials": ""}
+    with pytest.raises(RegistryError, match="swarm, whose hosts") if refused else contextlib.nullcontext():
+        registry_storage.choose(up.run, to=bucket, insecure_storage=False, **told)
+    assert tried == ([] if refused else [bucket])
 
 
 def test_a_note_of_before_that_names_no_bucket_is_no_reason_to_refuse(up: Place) -> None:
     note = noted.read(up.settings.folder)
     said = {key: it for key, it in dataclasses.asdict(note).items() if key != "storage"}
     (up.settings.folder / noted.FILE).write_text(json.dumps(said))
-    assert dataclasses.replace(note, storage="") == noted.read(up.settings.folder)
+    assert dataclasses.replace(note, storage=()) == noted.read(up.settings.folder)
     swarm.renew(up.run, if_expiring="")
 
 

@@ -21,7 +21,7 @@ from trusted_registry.swarm import machines, noted
 from trusted_registry.swarm.model import Service
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.stack import FRONT, REGISTRY
-from trusted_registry.tasks import swarm_hosts, swarm_status, swarm_up
+from trusted_registry.tasks import swarm_hosts, swarm_plan, swarm_status, swarm_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,7 +59,7 @@ def test_the_certificate_names_every_host_and_the_run_remembers_them(place: Plac
     place.up()
     assert inspect.read(place.settings.folder / "domain.crt").missing(HOSTS) == ()
     assert noted.read(place.settings.folder) == Note(
-        HOSTS, "", 1024, tuple(f"id{it}" for it in HOSTS), place.settings.storage
+        HOSTS, "", 1024, tuple(f"id{it}" for it in HOSTS), swarm_plan.storage(place.settings)
     )
     assert saved_flags.read(place.settings.folder)["names"] == ",".join(HOSTS[1:])
 
@@ -247,7 +247,7 @@ def test_a_host_that_was_made_anew_joins_as_the_manager_that_it_was(place: Place
     assert [it.endswith("docker node demote former && docker node rm former") for it in told] == [True]
 
 
-def test_a_bucket_that_the_hosts_have_is_looked_for_and_not_marked_anew(
+def test_a_bucket_is_tried_once_and_no_look_at_the_status_marks_it_anew(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[dict[str, bool]] = []
@@ -255,7 +255,7 @@ def test_a_bucket_that_the_hosts_have_is_looked_for_and_not_marked_anew(
     place.up()
     place.up()
     swarm_status.status(place.run)
-    assert asked == [{"is_new": True, "known": False}, *[{"is_new": False, "known": True}] * 2]
+    assert asked == [{"is_new": True}, {"is_new": False}, {"is_new": False, "known": True}]
 
 
 def test_hosts_that_another_run_added_meanwhile_stay(place: Place) -> None:

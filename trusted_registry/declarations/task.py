@@ -125,6 +125,8 @@ def _reread(context: Context) -> Context:
     config.load_collection(DEFAULTS)
     config.load_project()
     config.load_shell_env()
+    config.set_runtime_path(context.config._runtime_path)  # noqa: SLF001 - by which invoke -f goes
+    config.load_runtime()
     if dict(config["tasks"]) != dict(context.config["tasks"]):
         raise SettingError("invoke.yaml says more than settings of the registry.", cure="git checkout invoke.yaml")
     return type(context)(config=config)

@@ -41,27 +41,14 @@ class Note:
         address: The virtual address that keepalived moves between them; "" for none.
         unprivileged: First port for which a host needs no right, on all of them.
         nodes: Ids of the hosts' nodes, in their order; a node may have another address than its host.
-        storage: Where the images are; "" in a note of a version that did not say.
+        storage: Words that lead to the images; none in a note of a version that did not say.
     """
 
     hosts: tuple[str, ...] = ()
     address: str = ""
     unprivileged: int = 1024
     nodes: tuple[str, ...] = ()
-    storage: str = ""
-
-    def check_storage(self, settings: Settings) -> None:
-        """Insist that the images are where the settings say: hosts that are led elsewhere would have none.
-
-        Raises:
-            SettingError: They are elsewhere.
-        """
-        if self.hosts and self.storage not in {"", settings.storage}:
-            here = settings.storage or "this machine"
-            wrong = f"The hosts have the images in {self.storage}, and registry.storage is {here}."
-            back = settings.command(f"registry.storage {pasteable([self.storage])}")
-            cure = f"Unset it where it is set, INVOKE_REGISTRY_STORAGE or invoke.yaml, or: {back}"
-            raise SettingError(wrong, cure=cure)
+    storage: tuple[str, ...] = ()
 
     def members(self, nodes: Iterable[Node]) -> dict[str, Node | None]:
         """Return the node of each host, or None for one that is no more."""
@@ -90,7 +77,7 @@ def read(folder: Path) -> Note:
             address=said["address"] and address("address", said["address"]),
             unprivileged=int(said["unprivileged"]),
             nodes=tuple(map(str, said["nodes"])),
-            storage=str(said.get("storage", "")),
+            storage=tuple(map(str, said.get("storage", ()))),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SettingError) as error:
         cure = f"Remove it, and name the hosts again: {pasteable(['rm', path])} && ./inv swarm.up --hosts A,B,C"

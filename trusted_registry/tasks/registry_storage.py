@@ -19,6 +19,7 @@ from trusted_registry.images.storage import Storage
 from trusted_registry.images.volume import VolumeStorage
 from trusted_registry.instance import ownership, run_lock
 from trusted_registry.run import Run
+from trusted_registry.swarm import noted
 
 
 def choose(  # noqa: PLR0913 - all that leads to a bucket
@@ -38,11 +39,28 @@ def choose(  # noqa: PLR0913 - all that leads to a bucket
         if run.console.dry:
             run.console.command(["aws", "s3", "ls", f"{opening.location(goal.settings)}"])
             return
-        _check_left(goal, run, container, engine, ca)
+        if noted.read(run.settings.folder).hosts:
+            _check_swarm(goal)
+        else:
+            _check_left(goal, run, container, engine, ca)
         bucket = opening.tried(goal, credentials, ca)
         saved_flags.save(goal)
     run.console.say(f"storage: {bucket.location} takes, gives, lists and removes objects")
     run.console.say("./inv up has the registry keep its images there")
+
+
+def _check_swarm(goal: Run) -> None:
+    """Refuse another bucket than that of a swarm's hosts, which would have no images there.
+
+    Raises:
+        RegistryError: It is another one.
+    """
+    from trusted_registry.tasks import swarm_plan  # by which one machine need not be slowed down
+
+    note = swarm_plan.here(goal)
+    if note.storage and note.storage != swarm_plan.storage(goal.settings):
+        wrong = f"The registry is on a swarm, whose hosts have the images in {note.storage[0]}."
+        raise RegistryError(wrong, cure="First ./inv swarm.down, which keeps them; then ./inv registry.move")
 
 
 def _check_left(goal: Run, run: Run, container: Container | None, engine: Engine, ca: str) -> None:

@@ -111,7 +111,7 @@ def _absent(run: Run, name: str, engine: Engine) -> RegistryError:
 
     With no users left that would let everybody in, to which nobody here has consented.
     """
-    cure = "./inv registry.user.list names them."
+    cure = "Whoever serves knows that; ./inv registry.user.list names those that there are."
     if users.is_login_required(run.settings.folder):
         with run_lock.held(run):
             ownership.container(run, engine)  # another checkout's knows other users

@@ -42,7 +42,7 @@ def _roll(run: Run, note: Note) -> tuple[bool, tuple[str, ...]]:
     swarm_images.end_collector(run, engine)
     changed, served = rollout.carry_out(wanted, [it for it in members.values() if it and not it.away], run, swarm)
     if not served and not run.console.dry:
-        raise RegistryError("No host of the registry works, so none was changed.", cure="./inv swarm.status")
+        raise RegistryError("No host of the registry works: they follow when they do.", cure="./inv swarm.status")
     if len(served) == len(note.hosts):
         rollout.sweep(wanted, run, swarm)
     return changed, served
@@ -58,6 +58,7 @@ def renew(run: Run, *, if_expiring: str) -> None:
     with run_lock.held(run):
         run = run.anew()  # whoever was waited for may have changed the hosts
         note = swarm_plan.here(run)
+        swarm_plan.check_storage(run.settings, note)
         due = days is None or run.console.dry or cert.is_due(run.settings, days)
         if due:
             issue.renew(run)
@@ -79,7 +80,9 @@ def users_changed(run: Run, login: Login | None = None) -> None:
     Raises:
         RegistryError: A host does not take a login that it should.
     """
-    _, hosts = _roll(run, swarm_plan.here(run))
+    note = swarm_plan.here(run)
+    swarm_plan.check_storage(run.settings, note)
+    _, hosts = _roll(run, note)
     for host in hosts:
         # It has a login of its own, which only whoever has read the users as they are now takes.
         client = rollout.client(host, REGISTRY_PORT, run)
@@ -95,22 +98,27 @@ def down(run: Run, *, purge: str, user: str, ask_become_pass: bool) -> None:
         SettingError: Another bucket is typed.
         RegistryError: The images are to go, and a host that is away may serve on.
     """
-    swarm_plan.here(run)
-    _check_purge(purge, run)
+    _check_purge(purge, run, swarm_plan.here(run))
     access = swarm_hosts.access(user, run.console, ask_become_pass=ask_become_pass)
     with run_lock.held(run, to_end=True):
         run = run.anew()  # whoever was waited for may have changed the hosts
         note = swarm_plan.here(run)
-        _check_purge(purge, run)
+        _check_purge(purge, run, note)
         bucket = opening.opened(run.settings) if purge and not run.console.dry else None
         if bucket:
             marker.claim(bucket, installation.known(run.settings.folder).id, known=True)
         off = _down(run, note, access, bucket)
-    images = "removed" if purge else f"kept in {run.settings.storage}; ./inv up serves them here"
+    for host in (it for it in note.hosts if it not in off):
+        look = pasteable(["ssh", host, "docker", "ps"])
+        run.console.warn(f"the node at {host} is away: until it is back, nobody knows whether it serves: {look}")
+    kept = note.storage[0] if note.storage else run.settings.storage
+    images = "removed" if purge else f"kept in {kept}; ./inv up serves them here"
     cert.say_done(run.console, f"registry: off {', '.join(off) or 'the swarm'}; images {images}")
 
 
-def _check_purge(purge: str, run: Run) -> None:
+def _check_purge(purge: str, run: Run, note: Note) -> None:
+    if purge:
+        swarm_plan.check_storage(run.settings, note)
     if purge and purge.rstrip("/") != run.settings.storage:
         wrong = f"--purge is {purge!r}, and the images are in {run.settings.storage or 'no bucket'}."
         raise SettingError(wrong, cure="Type the very bucket, if every image in that is to go.")
@@ -127,11 +135,8 @@ def _seen(run: Run, note: Note, swarm: Swarm, *, purge: bool) -> tuple[str, ...]
     seen = tuple(host for host in note.hosts if host not in away)
     if away and purge:
         others = run.settings.command(f"swarm.up --hosts {','.join(seen) or 'A,B,C'}")
-        cure = f"Start it; or leave it out first: {others}"
+        cure = f"Start it; or switch it off, and leave it out first: {others}"
         raise RegistryError(f"The node at {away[0]} is away, and may take pushes where it is.", cure=cure)
-    for host in away:
-        look = pasteable(["ssh", host, "docker", "ps"])
-        run.console.warn(f"the node at {host} is away: until it is back, nobody knows whether it serves: {look}")
     return seen
 
 
@@ -150,7 +155,7 @@ def _down(run: Run, note: Note, access: Access, purged: Bucket | None) -> tuple[
     swarm = swarm_plan.connect(run)
     rollout.check_manages(run, note, swarm)
     rollout.check_own(run, swarm)
-    seen = _seen(run, note, swarm, purge=purged is not None)
+    _seen(run, note, swarm, purge=purged is not None)
     known = installation.known(run.settings.folder)
     if note.address:
         script = machines.give_address("", note.hosts, run.settings.port, known.id, known.http_secret)
@@ -161,6 +166,7 @@ def _down(run: Run, note: Note, access: Access, purged: Bucket | None) -> tuple[
     _tell_of_fronts(fronts, note, rollout.patiently(run.console, swarm.nodes), run.console)
     rollout.sweep(None, run, swarm)
     rollout.label([], run, swarm)
+    seen = _seen(run, note, swarm, purge=purged is not None)  # one may have been cut off only now
     if run.console.dry:
         return seen
     if purged:

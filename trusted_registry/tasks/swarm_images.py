@@ -36,7 +36,7 @@ def there(run: Run) -> Container | None:
     note = noted.read(run.settings.folder)
     if not note.hosts:
         return None
-    note.check_storage(run.settings)
+    swarm_plan.check_storage(run.settings, note)
     return Container("", Role.TLS, None, "running", run.settings.image, "", None, bucket=run.settings.storage)
 
 

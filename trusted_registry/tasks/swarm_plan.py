@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from trusted_registry import address, installation
+from trusted_registry.bucket import opening
+from trusted_registry.console import pasteable
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.instance.model import Image
@@ -31,13 +34,30 @@ def here(run: Run) -> Note:
     """Return the note of the registry that is on a swarm; one without hosts in a dry run.
 
     Raises:
-        RegistryError: It is on none, or has its images elsewhere than the settings say.
+        RegistryError: It is on none.
     """
     note = noted.read(run.settings.folder)
-    note.check_storage(run.settings)
     if not note.hosts and not run.console.dry:
         raise RegistryError("The registry of this checkout is on no swarm.", cure=HOSTS)
     return note
+
+
+def storage(settings: Settings) -> tuple[str, ...]:
+    """Return the words that lead to the images; the authority's file is one of this checkout."""
+    return tuple(dataclasses.replace(opening.location(settings), authority=None).words)
+
+
+def check_storage(settings: Settings, note: Note) -> None:
+    """Insist that the images are where the settings say: hosts that are led elsewhere would have none.
+
+    Raises:
+        SettingError: They are elsewhere.
+    """
+    if note.storage and note.storage != storage(settings):
+        wrong = f"The hosts have the images in {note.storage[0]}, and the settings lead elsewhere."
+        back = settings.command(f"registry.storage {pasteable(note.storage)}")
+        cure = f"Unset what says so, such as INVOKE_REGISTRY_STORAGE, in invoke.yaml too; or: {back}"
+        raise SettingError(wrong, cure=cure)
 
 
 def planned(run: Run, typed: Sequence[str]) -> tuple[Run, Note]:
@@ -53,7 +73,8 @@ def planned(run: Run, typed: Sequence[str]) -> tuple[Run, Note]:
     if wrong := [it for it in hosts if not address.is_ip(it) or ":" in it]:
         raise SettingError(f"--hosts has {wrong[0]!r}, which is no IPv4 address.", cure=HOSTS)
     _check(settings, dry=run.console.dry)
-    before.check_storage(settings)
+    if not run.console.dry:
+        check_storage(settings, before)
     said = "address" in settings.saved_flags
     if said and settings.address in before.hosts and settings.address not in hosts:
         goes = f"Clients come by {settings.address}, a host that is to be none any more."
@@ -65,7 +86,7 @@ def planned(run: Run, typed: Sequence[str]) -> tuple[Run, Note]:
     if not said and run.settings.address not in hosts and not run.console.dry:
         wrong_machine = "This machine is none of the hosts, so nobody knows by which address clients come."
         raise SettingError(wrong_machine, cure=f"{HOSTS} --address ADDRESS")
-    return run, Note(hosts, virtual, before.unprivileged, storage=settings.storage)
+    return run, Note(hosts, virtual, before.unprivileged, storage=storage(settings))
 
 
 def _check(settings: Settings, *, dry: bool) -> None:

@@ -14,6 +14,7 @@ from trusted_registry.report import Report, Table
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
 from trusted_registry.swarm.model import IMAGE_LABEL, RUNNING
+from trusted_registry.swarm.noted import Note
 from trusted_registry.tasks import swarm_plan
 
 _COLUMNS = ("host", "node", "engine", "registry", "front", "certificate", "wrong")
@@ -54,7 +55,7 @@ def status(run: Run) -> Report:
     facts = swarm.find(settings, note, swarm_plan.connect(run)) if note.hosts else SwarmFacts(())
     found = [_host(it, settings, known=facts.manages) for it in facts.hosts]
     address = _problem(swarm.answer_at(note.address, settings.port, settings), settings) if note.address else ""
-    beside = {"leader": _leader(facts), "address": address, "storage": _bucket(run)}
+    beside = {"leader": _leader(facts), "address": address, "storage": _bucket(run, note)}
     problems = [f"{name}: {problem}" for name, problem in beside.items() if problem]
     content = {
         "reference": settings.registry_host,
@@ -81,10 +82,11 @@ def _leader(facts: SwarmFacts) -> str:
     return "" if facts.manages else "not known: the engine here manages no swarm"
 
 
-def _bucket(run: Run) -> str:
+def _bucket(run: Run, note: Note) -> str:
     """Return what is wrong with the bucket; "" if nothing is."""
     try:
         if not run.console.dry:
+            swarm_plan.check_storage(run.settings, note)
             opening.prove(run, opening.opened(run.settings), is_new=False, known=True)
     except RegistryError as error:
         return error.message

@@ -108,8 +108,7 @@ class _Up:
     def _check_bucket(self) -> None:
         run = self._run
         if not run.console.dry:
-            there = bool(noted.read(run.settings.folder).hosts)
-            opening.prove(run, opening.opened(run.settings), is_new=not there, known=there)
+            opening.prove(run, opening.opened(run.settings), is_new=not noted.read(run.settings.folder).hosts)
 
     def _inspect(self, found: Sequence[Image]) -> dict[str, Facts]:
         """Return the facts of every host.
