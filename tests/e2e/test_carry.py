@@ -53,6 +53,12 @@ def digests_of(host: Host) -> dict[str, str]:
     return {f"{it['repository']}:{it['tag'] or it['digest']}": it["digest"] for it in _printed(host, "images.list")}
 
 
+def missing(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    """Return the images that a later list has not; one that was just being pushed may have its tag only there."""
+    digests = set(after.values())
+    return {name for name, it in before.items() if after.get(name) != it and not (name.endswith(it) and it in digests)}
+
+
 def test_a_client_that_trusted_the_first_machine_pulls_from_the_second_under_the_same_address(
     registry: Host, client: Host, lab: Lab, suite: Suite, run: Run
 ) -> None:
@@ -74,7 +80,7 @@ def test_a_client_that_trusted_the_first_machine_pulls_from_the_second_under_the
         typed(second, "registry.restore", "backup.tar")
         second.inv("up")
         after = digests_of(second)
-        assert before.items() <= after.items()
+        assert missing(before, after) == set()
         assert pull(trusting, f"{address}/kept:1") == pushed
         assert "nothing is broken" in second.inv("images.check").out
         run.notes.append(
