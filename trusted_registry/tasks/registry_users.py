@@ -88,12 +88,12 @@ def remove(run: Run, *, name: str) -> None:
     if run.console.dry:
         run.console.command(deletion)
         return
-    engine = engines.connect_if_available(run.console)
     if name not in users.read(run.settings.folder):
-        raise _absent(run, name, engine)
+        raise _absent(run, name)
     last = _is_last(run, name)
     if last and not run.console.ask(f"{name} is the last user. Let everybody push and pull without a login?"):
         raise RegistryError("Nobody was removed.", cure="./inv registry.user.add adds another user first.")
+    engine = engines.connect_if_available(run.console)
     with run_lock.held(run):
         # Others may have come and gone while the question stood; nobody agreed to what follows from that.
         if _is_last(run, name) and not last:
@@ -106,13 +106,14 @@ def remove(run: Run, *, name: str) -> None:
             _heed_removal(run, engine)
 
 
-def _absent(run: Run, name: str, engine: Engine) -> RegistryError:
+def _absent(run: Run, name: str) -> RegistryError:
     """Return the error of a user who is not there, once whoever serves knows that: a removal may have been cut short.
 
     With no users left that would let everybody in, to which nobody here has consented.
     """
     cure = "Whoever serves knows that; ./inv registry.user.list names those that there are."
     if users.is_login_required(run.settings.folder):
+        engine = engines.connect_if_available(run.console)
         with run_lock.held(run):
             ownership.container(run, engine)  # another checkout's knows other users
             if not _rolled_out(run):
