@@ -344,6 +344,14 @@ def test_ctrl_c_twice_is_ctrl_c(checkout: Path, monkeypatch: pytest.MonkeyPatch)
     assert (caught.value.code, done) == (130, [checkout])
 
 
+@pytest.mark.process
+def test_ctrl_c_while_a_dataclass_is_made_ends_with_130(invoke: Invoke) -> None:
+    module = invoke.root / "trusted_registry" / "certificate" / "issue.py"
+    module.write_text(f'{module.read_text()}\n\ndef ensure(*_, **__):\n    exec("raise KeyboardInterrupt")\n')
+    done = invoke("cert.make", INVOKE_REGISTRY_ADDRESS=ADDRESS)
+    assert (done.returncode, done.stderr) == (130, "Stopped.\n")
+
+
 def test_a_mistake_of_ours_is_not_dressed_up_as_a_person_s(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_arguments: object, **_options: object) -> None:
         raise ValueError("a bug")

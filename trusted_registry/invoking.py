@@ -57,6 +57,9 @@ class TaskExecutor(Executor):
         except KeyboardInterrupt:  # while an error is told, too
             # A program that was interrupted ends at times before the interrupt reaches this process.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            # Python ends by that signal, not by an exit status, if the interrupt came while a text was executed (a
+            # dataclass of a module that was just being loaded is made so); executing another one has it forget that.
+            exec("")  # noqa: S102 - no text at all
             raise Exit("Stopped.", code=130) from None
         finally:
             log.save()

@@ -111,7 +111,7 @@ def _absent(run: Run, name: str) -> RegistryError:
 
     With no users left that would let everybody in, to which nobody here has consented.
     """
-    cure = "Whoever serves knows that; ./inv registry.user.list names those that there are."
+    cure = "./inv registry.user.list names those that there are."
     if users.is_login_required(run.settings.folder):
         engine = engines.connect_if_available(run.console)
         with run_lock.held(run):
