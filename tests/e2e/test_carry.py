@@ -48,15 +48,15 @@ def typed(host: Host, *words: str) -> str:
     return host.does("sh", "-c", TYPED, "sh", WORDS, *words, user="dev", env=host.settings, seconds=300).out
 
 
-def digests_of(host: Host) -> dict[str, str]:
-    """Return the digests of all images of a registry, by their names."""
+def digests_of(host: Host) -> dict[str, str | None]:
+    """Return the digests of all images of a registry, by their names; none of a tag whose push is under way."""
     return {f"{it['repository']}:{it['tag'] or it['digest']}": it["digest"] for it in _printed(host, "images.list")}
 
 
-def missing(before: dict[str, str], after: dict[str, str]) -> set[str]:
+def missing(before: dict[str, str | None], after: dict[str, str | None]) -> set[str]:
     """Return the images that a later list has not; one that was just being pushed may have its tag only there."""
-    digests = set(after.values())
-    return {name for name, it in before.items() if after.get(name) != it and not (name.endswith(it) and it in digests)}
+    left = {name: it for name, it in before.items() if it and after.get(name) != it}
+    return {name for name, it in left.items() if not (name.endswith(it) and it in after.values())}
 
 
 def test_a_client_that_trusted_the_first_machine_pulls_from_the_second_under_the_same_address(
