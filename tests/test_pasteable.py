@@ -98,7 +98,7 @@ def _locked(path: Path) -> RegistryError:
     try:
         return _raised(lambda: locks.hold(path / "lock", 0.01))
     finally:
-        lock.release()
+        os.close(lock)
 
 
 def _block(path: Path) -> ManagedBlock:

@@ -7,49 +7,59 @@ import fcntl
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry import owners
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
-if TYPE_CHECKING:
-    from filelock import FileLock
-
 _MODE = 0o600
+_PAUSE = 0.05
+"""Seconds between two tries: the kernel would wait without end."""
 
 
-def hold(path: Path, patience: float) -> FileLock:
-    """Return a lock that is held on the file at a path, not on one that its last holder took away meanwhile.
+def hold(path: Path, patience: float) -> int:
+    """Lock the file at a path, not one that its last holder took away meanwhile, and return its handle for `let_go`.
+
+    The kernel drops the lock of a process that ends, however that ends (flock(2)).
 
     Raises:
         RegistryError: Another run holds the lock for longer than `patience` seconds.
     """
-    import filelock
-
     end = time.monotonic() + patience
     while True:
-        lock = filelock.FileLock(path, timeout=max(0.0, end - time.monotonic()), mode=_MODE)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _MODE)
         try:
-            lock.acquire()
-        except filelock.Timeout:
-            cure = f"Wait for it, or see who it is: {pasteable(['fuser', '-v', path])}"
-            raise RegistryError(f"Another run has held {path.parent} for a minute.", cure=cure) from None
-        # No version of filelock hands the descriptor out otherwise.
-        if (handle := lock._context.lock_file_fd) is None or _lies_at(handle, path):  # noqa: SLF001
-            if handle is not None:
+            _lock(handle, path, end)
+            if _lies_at(handle, path):
                 owners.give(handle, path.parent)
-            return lock
-        lock.release()
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
 
 
-def let_go(lock: FileLock, path: Path) -> None:
-    """Take the file of a lock away while the lock is still held, and then release the lock."""
+def _lock(handle: int, path: Path, end: float) -> None:
+    """Wait for the lock of an open file, but not for longer than until `end`, by `time.monotonic`."""
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):  # the second one on NFS, whose locks are of another kind (fcntl(2))
+            if time.monotonic() >= end:
+                cure = f"Wait for it, or see who it is: {pasteable(['fuser', '-v', path])}"
+                raise RegistryError(f"Another run has held {path.parent} for a minute.", cure=cure) from None
+            time.sleep(_PAUSE)
+        else:
+            return
+
+
+def let_go(handle: int, path: Path) -> None:
+    """Take the file of a lock away while the lock is still held, and then let go of the lock."""
     try:
         with contextlib.suppress(OSError):
             path.unlink()
     finally:
-        lock.release()
+        os.close(handle)
 
 
 def new_file(path: Path, mode: int) -> int:

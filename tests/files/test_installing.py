@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import multiprocessing
 import os
 import resource
@@ -135,13 +136,11 @@ def test_two_processes_never_hold_a_folder_at_once(tmp_path: Path) -> None:
 
 
 def test_a_folder_held_for_too_long_is_named_with_who_to_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import filelock
+    def held(_handle: int, _how: int) -> None:
+        raise BlockingIOError
 
-    def impatient(self: filelock.FileLock, *_arguments: object, **_options: object) -> None:
-        raise filelock.Timeout(self.lock_file)
-
-    monkeypatch.setattr(filelock.FileLock, "acquire", impatient)
-    with pytest.raises(RegistryError, match="Another run has held") as caught, files.locked(tmp_path):
+    monkeypatch.setattr(fcntl, "flock", held)
+    with pytest.raises(RegistryError, match="Another run has held") as caught, files.locked(tmp_path, patience=0.2):
         pytest.fail("it was locked")
     assert "fuser" in caught.value.cure
 

@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from filelock import FileLock
 
 from trusted_registry import files
 from trusted_registry.errors import RegistryError
@@ -37,17 +36,16 @@ def test_who_waited_for_a_lock_that_was_taken_away_holds_the_one_that_lies_there
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Were it held on a file without a name, a third run would make another one and hold that beside it."""
-    real = FileLock.acquire
-    came: list[object] = []
+    real = fcntl.flock
+    came: list[int] = []
 
-    def late(self: FileLock) -> object:
-        held = real(self)
+    def late(handle: int, how: int) -> None:
+        real(handle, how)
         if not came:
             (tmp_path / ".lock").unlink()
-        came.append(held)
-        return held
+        came.append(handle)
 
-    monkeypatch.setattr(FileLock, "acquire", late)
+    monkeypatch.setattr(fcntl, "flock", late)
     with files.locked(tmp_path):
         assert (len(came), (tmp_path / ".lock").exists()) == (2, True)
         with pytest.raises(RegistryError, match="Another run"), files.locked(tmp_path, patience=0):
