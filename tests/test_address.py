@@ -91,6 +91,27 @@ def test_this_very_machine_lists_only_addresses_that_others_can_use() -> None:
     assert [it for it in address.own_addresses() if ipaddress.ip_address(it).is_loopback] == []
 
 
+def test_an_address_of_this_very_machine_is_known_without_a_look_at_all_its_interfaces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = address.own_addresses()
+    _pretend(monkeypatch, eth0="192.0.2.77")
+    assert own
+    assert [it for it in own if address.is_elsewhere(it)] == []
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "0.0.0.0", "224.0.0.1", "255.255.255.255"])  # noqa: S104
+def test_an_address_that_no_interface_has_is_elsewhere_whatever_the_kernel_would_send_there(host: str) -> None:
+    assert address.is_elsewhere(host)
+
+
+def test_an_address_that_the_kernel_knows_no_way_to_is_here_if_an_interface_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _pretend(monkeypatch, eth0="192.0.2.77")
+    assert (address.is_elsewhere("192.0.2.77"), address.is_elsewhere("192.0.2.78")) == (False, True)
+
+
 def test_a_machine_with_nothing_but_loopback_is_told_to_name_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     _pretend(monkeypatch, lo="127.0.0.1")
     monkeypatch.setattr(address, "routed_address", lambda: None)

@@ -131,7 +131,21 @@ def _addresses(name: str) -> list[str]:
 
 def is_elsewhere(host: str) -> bool:
     """Whether a checked host is an address of another machine; of a name that is not asked, and loopback is here."""
-    return is_ip(host) and not ipaddress.ip_address(host).is_loopback and host not in own_addresses()
+    return is_ip(host) and not (
+        ipaddress.ip_address(host).is_loopback or _is_source_for(host) or host in own_addresses()
+    )
+
+
+def _is_source_for(address: str) -> bool:
+    """Whether what this machine sends to an address comes from that same one, so that it is its own; nothing is sent.
+
+    The kernel says so in a fraction of the time that all interfaces take.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.connect((address, 9))
+        return bool(ipaddress.ip_address(sock.getsockname()[0]) == ipaddress.ip_address(address))
+    return False
 
 
 def is_loopback(host: str) -> bool:
