@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -177,6 +178,20 @@ def test_waiting_goes_on_while_a_certificate_is_not_valid_yet(tmp_path: Path) ->
 def test_waiting_ends_at_once_when_the_registry_has_died() -> None:
     with pytest.raises(RegistryError, match="stopped as soon as it was started"):
         probe.await_answer(_answers(ConnectionRefusedError()), lambda: False)
+
+
+def test_a_registry_that_starts_is_asked_and_the_engine_about_it_only_now_and_then() -> None:
+    asked: list[float] = []
+
+    def look() -> bool:
+        asked.append(time.monotonic())
+        return True
+
+    begun = time.monotonic()
+    with pytest.raises(RegistryError, match="did not answer"):
+        probe.await_answer(_answers(ConnectionRefusedError()), look, patience=0.3)
+    assert len(asked) >= 2
+    assert min(later - earlier for earlier, later in zip([begun, *asked], asked[:-1], strict=False)) >= 0.05
 
 
 @pytest.mark.parametrize(("result", "said"), [(ConnectionRefusedError("refused"), "refused"), (503, "status 503")])

@@ -278,6 +278,10 @@ def speaks_plain(endpoint: Endpoint) -> bool:
     return status in READY_STATUSES
 
 
+_LOOK_SECONDS = 0.05
+"""Seconds between two looks at a container that does not answer yet: each takes some of its processor's time."""
+
+
 def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patience: float = ANSWER_SECONDS) -> None:
     """Ask until the answer is one of `READY_STATUSES`.
 
@@ -290,8 +294,8 @@ def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patien
         ssl.SSLCertVerificationError: The certificate is not trusted: waiting would not help.
         RegistryError: The registry died, speaks plain HTTP, or did not answer in time.
     """
-    end = time.monotonic() + patience
-    pause = 0.002
+    looked = time.monotonic()
+    end, pause = looked + patience, 0.012
     while True:
         try:
             status = ask()
@@ -302,9 +306,13 @@ def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patien
             if status in READY_STATUSES:
                 return
             last = f"status {status}"
-        if not still_up():
-            raise RegistryError("The registry stopped as soon as it was started.", cure="./inv registry.logs says why.")
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now - looked > _LOOK_SECONDS or now > end:
+            looked = now
+            if not still_up():
+                stopped = "The registry stopped as soon as it was started."
+                raise RegistryError(stopped, cure="./inv registry.logs says why.")
+        if now > end:
             late = f"The registry did not answer within {patience:.0f} seconds ({last})."
             raise RegistryError(late, cure="./inv registry.logs says why.")
         time.sleep(pause)
