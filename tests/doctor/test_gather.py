@@ -115,7 +115,7 @@ def test_a_file_that_the_registry_reads_otherwise_than_it_is_here_is_seen(name: 
     engine = running(settings)
     assert gather.local(settings, engine, None).edited == ""
     (files,) = engine.files.values()
-    files[name] = dataclasses.replace(files[name], content=b"mine")
+    files[name] = files[name].with_content(b"mine")
     assert gather.local(settings, engine, None).edited == name
     del files[name]
     assert gather.local(settings, engine, None).edited == name

@@ -67,13 +67,13 @@ def _leads_elsewhere(engine: FakeEngine) -> str:
     files = engine.files[engine.containers[FRONT].described.files_volume]
     id_ = short(engine.container.id if engine.container else "")
     content = files["haproxy.cfg"].content.replace(f"server {id_} ".encode(), b"server other ")
-    files["haproxy.cfg"] = dataclasses.replace(files["haproxy.cfg"], content=content)
+    files["haproxy.cfg"] = files["haproxy.cfg"].with_content(content)
     return "the front leads to other, which is not the registry here"
 
 
 def _leads_nowhere(engine: FakeEngine) -> str:
     files = engine.files[engine.containers[FRONT].described.files_volume]
-    files["haproxy.cfg"] = dataclasses.replace(files["haproxy.cfg"], content=b"frontend registry\n")
+    files["haproxy.cfg"] = files["haproxy.cfg"].with_content(b"frontend registry\n")
     return "the front leads nowhere"
 
 

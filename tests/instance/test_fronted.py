@@ -330,7 +330,7 @@ def test_a_front_that_is_not_there_stands_again_before_the_same_registry(state: 
 
 def test_a_configuration_that_somebody_edited_is_put_right(up: FakeEngine, run: Run, console: Recorder) -> None:
     (config,) = up.files[up.containers[FRONT].described.files_volume].values()
-    edited = dataclasses.replace(config, content=b"backend registry\n  server 0 elsewhere:1\n")
+    edited = config.with_content(b"backend registry\n  server 0 elsewhere:1\n")
     up.files[up.containers[FRONT].described.files_volume]["haproxy.cfg"] = edited
     up.hand_over(FRONT)
     assert running.run_tls(run, up)

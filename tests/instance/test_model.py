@@ -323,7 +323,7 @@ CHANGES: dict[str, object] = {
     "command": ("serve", "/config"),
     "published": Published("192.168.0.12", 443),
     "storage": Storage("data", read_only=True),
-    "files": (dataclasses.replace(FILE, content=b"version: 0.2\n"),),
+    "files": (FILE.with_content(b"version: 0.2\n"),),
     "shell": True,
     "restart": "no",
     "environment": (),
@@ -364,7 +364,7 @@ def test_every_field_is_changed_above() -> None:
 
 
 def test_other_files_come_into_another_volume() -> None:
-    other = dataclasses.replace(INSTANCE, files=(dataclasses.replace(FILE, content=b""),))
+    other = dataclasses.replace(INSTANCE, files=(FILE.with_content(b""),))
     assert other.files_volume != INSTANCE.files_volume
 
 

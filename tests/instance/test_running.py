@@ -16,7 +16,7 @@ from tests import forge, loopback
 from tests.fake_engine import FakeEngine, container
 from tests.instance.engines import HANDED_OVER, REPLACED
 from tests.recorder import Recorder
-from trusted_registry import address
+from trusted_registry import address, templates
 from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import PortTakenError, RegistryError
@@ -90,12 +90,16 @@ def test_a_registry_is_started_while_something_else_is_done(
     assert seen == ["created"]
 
 
-def test_the_first_registry_is_started_while_its_certificate_is_made_and_its_files_are_taken(
+def test_the_first_registry_is_started_while_its_certificate_is_made_and_its_files_are_rendered_and_taken(
     settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = {name: (settings.folder / name).read_bytes() for name in ("domain.crt", "domain.key")}
     seen: list[str] = []
-    fill, note = engine.fill, _noting(engine, seen)
+    fill, render, note = engine.fill, templates.render, _noting(engine, seen)
+
+    def rendered(name: str, **values: object) -> str:
+        note()
+        return render(name, **values)
 
     def noted(*arguments: Any) -> None:  # noqa: ANN401 - those of fill
         note()
@@ -108,9 +112,13 @@ def test_the_first_registry_is_started_while_its_certificate_is_made_and_its_fil
 
     for name in made:
         (settings.folder / name).unlink()
+    monkeypatch.setattr(templates, "render", rendered)
     monkeypatch.setattr(engine, "fill", noted)
     assert running.run_tls(Run(settings, console), engine, prepare=prepare)
-    assert (seen, engine.done) == (["created", "created"], ["start"])
+    assert (seen, engine.done) == (
+        ["created"] * 4,
+        ["start"],
+    )  # the last as its volume is filled
     assert engine.container
     taken = engine.files[engine.container.files_volume]
     assert {name: taken[name].content for name in made} == made
@@ -145,7 +153,11 @@ def test_a_registry_that_cannot_wait_for_its_files_is_started_when_they_are_ther
 ) -> None:
     engine.starts = ()
     seen: list[str] = []
-    fill, note = engine.fill, _noting(engine, seen)
+    fill, render, note = engine.fill, templates.render, _noting(engine, seen)
+
+    def rendered(name: str, **values: object) -> str:
+        note()
+        return render(name, **values)
 
     def noted(*arguments: Any) -> None:  # noqa: ANN401 - those of fill
         fill(*arguments)

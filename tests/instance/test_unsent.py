@@ -51,7 +51,7 @@ def _leaf(settings: Settings) -> bytes:
 def _carry(engine: FakeEngine, content: bytes) -> None:
     assert engine.container
     held = engine.files[engine.container.files_volume]
-    held["domain.crt"] = dataclasses.replace(held["domain.crt"], content=content)
+    held["domain.crt"] = held["domain.crt"].with_content(content)
 
 
 def _seen(settings: Settings) -> Observation:

@@ -169,7 +169,7 @@ def _take_over(config: bytes, container: Container, run: Run, engine: Engine) ->
     """
     there = ownership.container(run, engine) or container
     if made := _behind(there, run, engine):
-        found = [replace(it, content=config) if it.name == CONFIG else it for it in made.files]
+        found = [it.with_content(config) if it.name == CONFIG else it for it in made.files]
         switch.make(replace(made, files=tuple(found)), there, run, engine, lambda: None)
     else:
         _hand_over(config, there, run, engine)
@@ -198,7 +198,7 @@ def _behind(container: Container, run: Run, engine: Engine) -> Instance | None:
     made = running.instance_of(roles.tls, run, engine, Image(container.image, container.image_id))
     there = engine.read_files(run.settings.container, FILES_FOLDER)
     # What was set since it was started is `up`'s to carry out.
-    read = [replace(it, content=there.get(it.name, b"")) for it in made.files]
+    read = [it.with_content(there.get(it.name, b"")) for it in made.files]
     return made if container.digest == replace(made, files=tuple(read)).digest else None
 
 

@@ -6,7 +6,6 @@ So a registry that runs needs no checkout: neither its path, nor the disk that i
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
@@ -45,7 +44,7 @@ def share(
     """Have an instance find some of its files as they are here; those that are live, as they are by now."""
     image = instance.image.id or instance.image.name
     with _alone(run):
-        newest = [dataclasses.replace(it, content=it.source.read_bytes()) if it.live else it for it in changed]
+        newest = [it.with_content(it.source.read_bytes()) if it.live else it for it in changed]
         engine.fill(instance.files_volume, instance.installation, image, newest, meanwhile)
 
 

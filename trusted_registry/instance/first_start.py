@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 from trusted_registry import installation
@@ -29,7 +28,7 @@ def start(
 
     def hand_over() -> None:
         prepare()
-        made = [dataclasses.replace(it, content=roles.content(it.source)) if it.handed else it for it in instance.files]
+        made = [it.with_content(roles.content(it.source)) if it.handed else it for it in instance.files]
         contents.share(instance, made, run, engine, meanwhile)
 
     engine.make_files_volume(instance.files_volume, instance.installation)

@@ -44,7 +44,7 @@ def make(instance: Instance, changed: Sequence[File], at: Endpoint, run: Run, en
         RegistryError: The registry does not prove itself: then one with the files before serves again.
     """
     held, shown = engine.read_files(instance.name, FILES_FOLDER), _shown(at)
-    before = [dataclasses.replace(it, content=held[it.name]) for it in changed if it.name in held]
+    before = [it.with_content(held[it.name]) for it in changed if it.name in held]
     try:
         contents.share(instance, changed, run, engine)
         since = time.monotonic()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from trusted_registry import address, files, installation, templates
+from trusted_registry import address, files, installation
 from trusted_registry.instance.model import (
     DRAIN_SECONDS,
     FILES_FOLDER,
@@ -27,6 +27,7 @@ from trusted_registry.instance.model import (
 from trusted_registry.instance.roles import AWAIT, CONFIG, REPAIR_SECONDS, START_SCRIPT, content, file_of
 from trusted_registry.mirror.upstream import Upstream
 from trusted_registry.settings import Settings
+from trusted_registry.templates import Rendered
 
 MIRROR_SCRIPT = "mirror.sh"
 """Script that starts a mirror, with or without its upstream: templates/mirror.sh.j2."""
@@ -79,7 +80,7 @@ def mirror(settings: Settings, image: Image, entrypoint: tuple[str, ...], upstre
     folder, name = settings.folder, mirror_name(settings.container, upstream.name)
     read = [file_of(folder, "domain.crt"), file_of(folder, "domain.key", secret=True)]
     paths = {it.name: f"{FILES_FOLDER}/{it.name}" for it in read}
-    made = {
+    made: dict[str, bytes | Rendered] = {
         MIRROR_CONFIG: _config(settings, paths, upstream=upstream.url),
         HELD_CONFIG: _config(settings, paths, held=True),
         START_SCRIPT: _script(),  # the last: who waits for it has all the others
@@ -134,8 +135,8 @@ def _host(url: str) -> str:
         return ""
 
 
-def _config(settings: Settings, paths: Mapping[str, str], *, upstream: str = "", held: bool = False) -> bytes:
-    rendered = templates.render(
+def _config(settings: Settings, paths: Mapping[str, str], *, upstream: str = "", held: bool = False) -> Rendered:
+    return Rendered(
         CONFIG,
         port=PORT,
         drain=DRAIN_SECONDS,
@@ -149,11 +150,10 @@ def _config(settings: Settings, paths: Mapping[str, str], *, upstream: str = "",
         held=held,
         s3=None,
     )
-    return rendered.encode()
 
 
-def _script() -> bytes:
-    script = templates.render(
+def _script() -> Rendered:
+    return Rendered(
         MIRROR_SCRIPT,
         mirrors=f"{FILES_FOLDER}/{MIRROR_CONFIG}",
         held=f"{FILES_FOLDER}/{HELD_CONFIG}",
@@ -168,4 +168,3 @@ def _script() -> bytes:
         output=TRIAL_OUTPUT,
         pause=UPSTREAM_SECONDS,
     )
-    return script.encode()

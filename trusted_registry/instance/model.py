@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trusted_registry.address import bracketed
 from trusted_registry.installation import LABEL as INSTALLATION
+from trusted_registry.templates import Rendered
 
 LABEL = "trusted-registry.role"
 DIGEST_LABEL = "trusted-registry.spec"
@@ -115,7 +116,7 @@ class File:
     Args:
         name: Name in the folder of the container.
         source: Path on this machine.
-        content: Its bytes.
+        given: Its bytes, or the template and the values that they are rendered from.
         secret: Whether the owner alone may read the file.
         live: Whether a change counts at once, in the container that runs.
         handed: Whether a change counts for a registry that takes over in the same container.
@@ -124,16 +125,25 @@ class File:
 
     name: str
     source: Path
-    content: bytes = field(repr=False)
+    given: bytes | Rendered = field(repr=False)
     secret: bool = False
     live: bool = False
     handed: bool = False
     made: bool = False
 
     @property
+    def content(self) -> bytes:
+        """Its bytes."""
+        return self.given if isinstance(self.given, bytes) else self.given.content
+
+    @property
     def digest(self) -> str:
-        """SHA-256 of the content, in hex."""
-        return hashlib.sha256(self.content).hexdigest()
+        """SHA-256 in hex of the bytes, or of what they are rendered from."""
+        return hashlib.sha256(self.given).hexdigest() if isinstance(self.given, bytes) else self.given.digest
+
+    def with_content(self, content: bytes) -> File:
+        """Return this file with other bytes."""
+        return dataclasses.replace(self, given=content)
 
 
 @dataclass(frozen=True)

@@ -89,14 +89,14 @@ def front(settings: Settings, image: Image, leads: str, trial: str = "") -> Inst
         trial: That of a successor, which the port of trials leads to; "" for none.
     """
     name = front_name(settings.container)
-    rendered = templates.render(
+    rendered = templates.Rendered(
         FRONT_CONFIG,
         **_limits(settings),
         metrics_port=METRICS_PORT if settings.metrics else 0,
         leads=leads,
         trial=trial,
     )
-    config = File(FRONT_CONFIG, settings.folder / FRONT_CONFIG, rendered.encode(), handed=True, made=True)
+    config = File(FRONT_CONFIG, settings.folder / FRONT_CONFIG, rendered, handed=True, made=True)
     made = _haproxy(Role.FRONT, name, settings, image, config)
     return replace(made, published=Published(settings.listen, settings.port), metrics=settings.metrics)
 
@@ -114,7 +114,7 @@ def splitter(  # noqa: PLR0913, PLR0917 - two registries and a time
         after: That of the successor.
         deadline: Time after which nobody is led to the registry before, in seconds since the epoch.
     """
-    rendered = templates.render(
+    rendered = templates.Rendered(
         SPLITTER_CONFIG,
         **_limits(settings),
         certificate=f"{FILES_FOLDER}/domain.crt",
@@ -122,7 +122,7 @@ def splitter(  # noqa: PLR0913, PLR0917 - two registries and a time
         successor=after,
         deadline=deadline,
     )
-    config = File(SPLITTER_CONFIG, settings.folder / SPLITTER_CONFIG, rendered.encode(), made=True)
+    config = File(SPLITTER_CONFIG, settings.folder / SPLITTER_CONFIG, rendered, made=True)
     name = draining_name(settings.container, f"s{after}")  # by which it goes, whoever takes it away
     made = _haproxy(Role.SPLITTER, name, settings, image, config)
     return replace(made, files_of=successor.files_volume, user="0:0")  # the key is root's
@@ -190,7 +190,7 @@ def _instance(  # noqa: PLR0913, PLR0917 - all that makes one role another
 
 def _config(role: Role, settings: Settings, read: tuple[File, ...]) -> File:
     paths = {it.name: f"{FILES_FOLDER}/{it.name}" for it in read}
-    rendered = templates.render(
+    rendered = templates.Rendered(
         CONFIG,
         port=PORT,
         drain=settings.drain if settings.front and role is Role.TLS else DRAIN_SECONDS,
@@ -206,7 +206,7 @@ def _config(role: Role, settings: Settings, read: tuple[File, ...]) -> File:
     )
     # The file of the plain registry has a name of its own on this machine: both can be looked at.
     source = settings.folder / (CONFIG if role is Role.TLS else f"registry-{role}.yml")
-    return File(CONFIG, source, rendered.encode(), secret=True, made=True)
+    return File(CONFIG, source, rendered, secret=True, made=True)
 
 
 def _s3(settings: Settings) -> dict[str, str]:
@@ -216,8 +216,8 @@ def _s3(settings: Settings) -> dict[str, str]:
     return opening.driver(settings)
 
 
-def _start_script() -> bytes:
-    script = templates.render(
+def _start_script() -> templates.Rendered:
+    return templates.Rendered(
         START_SCRIPT,
         images=IMAGES_FOLDER,
         seconds=REPAIR_SECONDS,
@@ -226,7 +226,6 @@ def _start_script() -> bytes:
         nothing=hashlib.sha256().hexdigest(),
         proofs=prove.REPOSITORY,
     )
-    return script.encode()
 
 
 def file_of(folder: Path, name: str, *, secret: bool = False, handed: bool = False) -> File:

@@ -205,14 +205,20 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     prepare: Callable[[], None],
 ) -> None:
     """Try the successor beside what runs, and only then have it take the name and the port."""
-    before.write([it for it in instance.files if it.made])
+    made = [it for it in instance.files if it.made]
     if not instance.shell:
         name = instance.image.name
         run.console.warn(f"{name} may have no shell, so files that a kill leaves empty are not repaired.")
     if instance.shell and container is None and not before.container and not run.console.dry:
         before.make_way(None)
-        first_start.start(instance, run, engine, prepare, meanwhile)
+
+        def write_too() -> None:
+            prepare()
+            before.write(made)
+
+        first_start.start(instance, run, engine, write_too, meanwhile)
         return
+    before.write(made)
     contents.share(instance, instance.files, run, engine)
     if not (container and container.state == "running") and not before.container:
         before.make_way(container)

@@ -174,11 +174,11 @@ def _with_proof_login(file: File, secret: str) -> File:
     """Return the users' file with the login of proofs behind them: no proof then takes another file."""
     if file.name != users.FILE:
         return file
-    return replace(file, content=file.content.rstrip(b"\n") + b"\n" + proof_login.line(secret, file.content))
+    return file.with_content(file.content.rstrip(b"\n") + b"\n" + proof_login.line(secret, file.content))
 
 
 def _front_config(settings: Settings, hosts: Sequence[str]) -> File:
-    rendered = templates.render(
+    rendered = templates.Rendered(
         FRONT_TEMPLATE,
         connections=roles.CONNECTIONS,
         drain=settings.drain + LINGER_SECONDS,
@@ -187,7 +187,7 @@ def _front_config(settings: Settings, hosts: Sequence[str]) -> File:
         registry_port=REGISTRY_PORT,
         hosts=sorted(hosts),
     )
-    return File(FRONT_CONFIG, settings.folder / FRONT_CONFIG, rendered.encode(), made=True)
+    return File(FRONT_CONFIG, settings.folder / FRONT_CONFIG, rendered, made=True)
 
 
 def number(read: Iterable[tuple[str, File]], held: Iterable[Held], installation: str) -> tuple[Numbered, ...]:

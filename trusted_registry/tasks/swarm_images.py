@@ -144,7 +144,7 @@ def end_collector(run: Run, engine: Engine) -> None:
 def _refusing(wanted: Stack, run: Run, swarm: Swarm) -> Stack:
     """Return a stack whose registries refuse pushes, with a number of its own for their configuration."""
     read = [
-        replace(it.file, content=collection.refusing_pushes(it.file.content)) if it.key == CONFIG else it.file
+        it.file.with_content(collection.refusing_pushes(it.file.content)) if it.key == CONFIG else it.file
         for it in wanted.files
     ]
     kept = rollout.patiently(run.console, swarm.held)
