@@ -119,3 +119,16 @@ def test_of_a_command_behind_env_the_program_that_failed_is_named(console: Recor
     script = "echo 'E: Could not get lock /var/lib/dpkg/lock-frontend' >&2; exit 100"
     with pytest.raises(RegistryError, match=r"^sh failed: E: Could not get lock"):
         program.run(["env", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", script], console)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("text", "heard"), [("open sesame ", "<open sesame >"), ("", "<>")])
+def test_a_long_program_hears_a_text_and_then_the_end_of_it(text: str, heard: str) -> None:
+    said: list[str] = []
+    assert program.stream(["sh", "-c", 'printf "<%s>" "$(cat)"'], said.append, text=text) == 0
+    assert said == [heard]
+
+
+@pytest.mark.process
+def test_a_long_program_that_hears_nothing_is_no_error() -> None:
+    assert program.stream(["sh", "-c", "exec <&-; sleep 0.1; exit 3"], list[str]().append, text="open sesame") == 3

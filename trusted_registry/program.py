@@ -175,12 +175,13 @@ def stream(
     argv: Sequence[str],
     on_line: Callable[[str], None],
     *,
+    text: str = "",
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> int:
     """Run a long program, pass each line of its output to `on_line`, and return the exit status.
 
-    The lines of stdout and stderr come as one stream.
+    The lines of stdout and stderr come as one stream. The text, a line at most, is its standard input.
 
     Raises:
         RegistryError: The program is not installed.
@@ -188,7 +189,7 @@ def stream(
     with _explained(argv):
         process = subprocess.Popen(
             list(argv),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if text else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -198,6 +199,9 @@ def stream(
         )
     with process:
         try:
+            if process.stdin:
+                with contextlib.suppress(BrokenPipeError), process.stdin:
+                    process.stdin.write(text)
             for line in process.stdout or ():
                 on_line(line)
         except BaseException as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import stat
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,16 +14,16 @@ from tests import programs
 from tests.programs import on_host
 from tests.recorder import Recorder
 from trusted_registry import address
+from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import Image
 from trusted_registry.run import Run
 from trusted_registry.swarm import machines
-from trusted_registry.tasks import swarm_hosts, trust_hosts
+from trusted_registry.tasks import swarm_hosts
 from trusted_registry.tasks.swarm_hosts import Access
 from trusted_registry.trust.remote import hosts
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
-    from trusted_registry.trust.remote.hosts import HostOptions
 
 WORD = "open sesame"
 pytestmark = [pytest.mark.process, on_host("ssh")]
@@ -49,26 +49,25 @@ def test_no_host_is_no_run_of_ansible(make_settings: MakeSettings, console: Reco
     assert console.commands == []
 
 
-def test_a_password_is_asked_for_once_and_reaches_each_run_in_a_file_of_this_user_s_alone(
-    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+def test_a_password_is_asked_for_once_and_reaches_each_run_by_its_standard_input_and_no_file(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    seen = []
-
-    def run_script(_name: str, _script: bytes, console: Recorder, options: HostOptions) -> tuple[()]:
-        path = Path(options.password_file)
-        seen.append((path.read_text(), stat.S_IMODE(path.stat().st_mode), options.ask_password))
-        console.command(hosts.command(options, "x"))
-        return ()
-
-    monkeypatch.setattr(trust_hosts, "run_script", run_script)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    says = f"echo $* >> {tmp_path}/flags; cat >> {tmp_path}/words; cat {temporary}/*/* >> {tmp_path}/files"
+    programs.put("ansible-playbook", says, tmp_path, monkeypatch)
+    monkeypatch.setattr(hosts, "program", lambda: "ansible-playbook")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     console = Recorder(secret=WORD)
     access = swarm_hosts.access("", console, ask_become_pass=True)
     for _ in range(2):
-        swarm_hosts.carry("inspect.sh", b"", ("192.168.0.13",), access, Run(make_settings(), console))
-    assert seen == [(WORD, 0o600, False)] * 2
+        with pytest.raises(RegistryError, match="Ansible did nothing"):
+            swarm_hosts.carry("inspect.sh", b"script", ("192.168.0.13",), access, Run(make_settings(), console))
+    assert (tmp_path / "words").read_text() == WORD * 2
+    assert [it.count("--become-password-file=-") for it in (tmp_path / "flags").read_text().splitlines()] == [1, 1]
+    files = (tmp_path / "files").read_text()
+    assert ("192.168.0.13" in files, WORD in files) == (True, False)
     assert WORD not in f"{console.commands} {access!r}"
-    flags = [it for argv in console.commands for it in argv if it.startswith("--become-password-file=")]
-    assert [Path(it.partition("=")[2]).exists() for it in flags] == [False, False]
 
 
 def test_without_the_flag_or_in_a_dry_run_no_password_is_asked_for() -> None:

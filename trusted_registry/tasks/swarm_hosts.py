@@ -58,10 +58,7 @@ def carry(  # noqa: PLR0913 - a script, where it goes and how
         return trust_hosts.run_script(name, script, run.console, options)
     with ExitStack() as stack:
         inventory = stack.enter_context(files.temp_file("hosts.ini", lines.encode()))
-        options = replace(options, inventory=str(inventory))
-        if access.password:
-            secret = stack.enter_context(files.temp_file("password", access.password.encode()))
-            options = replace(options, password_file=str(secret))
+        options = replace(options, inventory=str(inventory), password=access.password)
         return trust_hosts.run_script(name, script, run.console, checked(options))
 
 

@@ -65,7 +65,8 @@ def run_script(name: str, content: bytes, console: Console, options: hosts.HostO
 
     # A file of this run's own: another run may carry another kit.
     with files.temp_file(name, content) as script:
-        code = program.stream(hosts.command(options, str(script), ansible), hear, env=hosts.environment())
+        argv = hosts.command(options, str(script), ansible)
+        code = program.stream(argv, hear, text=options.password, env=hosts.environment())
     for warning in report.warnings:
         console.warn(warning)
     if not report.results:

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class HostOptions:
         remove: Whether the trust is to be removed.
         system: Whether the operating systems' own stores are included.
         ask_password: Whether Ansible asks, once, for the hosts' sudo password.
-        password_file: File that has that password; "" for none.
+        password: That password, which Ansible reads from its standard input; "" for none.
     """
 
     inventory: str
@@ -76,7 +76,7 @@ class HostOptions:
     remove: bool = False
     system: bool = False
     ask_password: bool = False
-    password_file: str = ""
+    password: str = field(default="", repr=False)
 
     @property
     def flags(self) -> list[str]:
@@ -149,7 +149,7 @@ def command(options: HostOptions, kit: str, ansible: str = "ansible-playbook") -
     argv += [f"--user={options.user}"] if options.user else []
     argv += ["--check"] if options.check else []
     argv += ["--ask-become-pass"] if options.ask_password else []
-    argv += [f"--become-password-file={options.password_file}"] if options.password_file else []
+    argv += ["--become-password-file=-"] if options.password else []  # a file would outlive a run that is killed
     values = json.dumps({"trust_kit": kit, "trust_flags": options.flags})
     return [*argv, f"--extra-vars={values}", str(PLAYBOOK)]
 
