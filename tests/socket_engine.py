@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import re
 import socket
 import threading
-import warnings
 from typing import TYPE_CHECKING
 
+from tests import garbage
 from tests.recorder import Recorder
 from trusted_registry.engine.asking import Client
 from trusted_registry.engine.docker_engine import DockerEngine
@@ -103,11 +102,6 @@ def serving(folder: Path) -> Iterator[SocketEngine]:
 @contextlib.contextmanager
 def asking(engine: SocketEngine) -> Iterator[DockerEngine]:
     """Ask an engine as the project does."""
-    made = DockerEngine(Client(f"unix://{engine.path}", version=API), Recorder())
-    try:
+    client = Client(f"unix://{engine.path}", version=API)
+    with garbage.collected(quietly=True), contextlib.closing(DockerEngine(client, Recorder())) as made:
         yield made
-    finally:
-        made.close()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()  # the Docker SDK closes a socket that it took out of a response only when it is collected

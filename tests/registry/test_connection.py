@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import socket
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import garbage
 from tests.recorder import Recorder
 from trusted_registry import address
 from trusted_registry.engine import connection, engine
@@ -27,8 +27,8 @@ OTHERS = ["tcp://192.0.2.9:2376", "ssh://ada@build.example", "https://192.0.2.9:
 @pytest.fixture(autouse=True)
 def _own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(address, "own_addresses", lambda: ("192.0.2.7",))
-    yield
-    gc.collect()  # of the sockets that the docker package leaves, within the test that made them
+    with garbage.collected():
+        yield
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import socket
 import threading
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import garbage
 from tests.recorder import Recorder
 from trusted_registry.engine import asking, connection, docker_images
 from trusted_registry.engine.docker_engine import DockerEngine
@@ -114,9 +114,9 @@ def attacker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Attack
     monkeypatch.setattr(asking, "FIRST", PATIENCE)
     monkeypatch.setattr(asking, "LOOK", PATIENCE)
     monkeypatch.setattr(docker_images, "_TRY", PATIENCE)
-    yield made
-    made.close()
-    gc.collect()
+    with garbage.collected():
+        yield made
+        made.close()
 
 
 @contextlib.contextmanager

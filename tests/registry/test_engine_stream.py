@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING, Any, cast
 
 import docker.errors
 import pytest
 import requests.exceptions
 
+from tests import garbage
 from tests.recorder import Recorder
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
@@ -219,8 +219,8 @@ left_to_the_garbage = pytest.mark.filterwarnings("ignore:unclosed <socket:Resour
 @pytest.fixture
 def _collected() -> Iterator[None]:
     """Have that happen within the test that caused it."""
-    yield
-    gc.collect()
+    with garbage.collected():
+        yield
 
 
 @left_to_the_garbage
