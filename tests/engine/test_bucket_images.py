@@ -251,6 +251,7 @@ def test_a_pull_that_takes_long_holds_the_freeing_up_only_where_an_upload_may_go
     registry.bucket.remove([it.path for it in registry.bucket.objects(FOLDER) if "/_uploads/" in it.path])
 
 
+@pytest.mark.long
 def test_a_backup_during_pushes_has_every_image_of_before_and_is_restored_into_an_empty_bucket(
     registry: Kept, client: docker.DockerClient, tmp_path: Path
 ) -> None:

@@ -172,7 +172,12 @@ def test_with_users_it_works_by_a_login_of_the_moment(host: Host) -> None:
 
 @pytest.mark.parametrize(
     ("front", "seconds"),
-    [("off", 0), pytest.param("off", 0.3, marks=LONG), pytest.param("on", 0, marks=LONG), ("on", 0.6)],
+    [
+        pytest.param("off", 0, marks=LONG),
+        pytest.param("off", 0.3, marks=LONG),
+        pytest.param("on", 0, marks=LONG),
+        ("on", 0.6),
+    ],
 )
 def test_a_registry_that_a_killed_run_left_read_only_takes_pushes_after_the_next(
     front: str, seconds: float, host: Host
