@@ -102,6 +102,7 @@ def serving(folder: Path) -> Iterator[SocketEngine]:
 @contextlib.contextmanager
 def asking(engine: SocketEngine) -> Iterator[DockerEngine]:
     """Ask an engine as the project does."""
-    client = Client(f"unix://{engine.path}", version=API)
-    with garbage.collected(quietly=True), contextlib.closing(DockerEngine(client, Recorder())) as made:
-        yield made
+    with garbage.collected(quietly=True):
+        client = Client(f"unix://{engine.path}", version=API)
+        with contextlib.closing(DockerEngine(client, Recorder())) as made:
+            yield made

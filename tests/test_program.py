@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -127,6 +128,19 @@ def test_a_long_program_hears_a_text_and_then_the_end_of_it(text: str, heard: st
     said: list[str] = []
     assert program.stream(["sh", "-c", 'printf "<%s>" "$(cat)"'], said.append, text=text) == 0
     assert said == [heard]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("word", ["pä€ß", "p\udcff"])
+def test_a_text_goes_to_a_long_program_as_it_was_typed_whatever_the_locale(word: str) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from trusted_registry import program\n"
+        f"program.stream(['od', '-An', '-tx1'], lambda line: print(line.strip()), text={word!a})"
+    )
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    argv = [sys.executable, "-c", code, str(Path(__file__).parent.parent)]
+    done = subprocess.run(argv, env=plain, capture_output=True, text=True, check=True)
+    assert bytes.fromhex(done.stdout) == word.encode(errors="surrogateescape")
 
 
 @pytest.mark.process

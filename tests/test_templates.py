@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -57,3 +58,11 @@ def test_jinja_is_loaded_for_the_content_alone(asked: str, loaded: bool) -> None
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == f"{loaded}\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["registry.yml", "start.sh", "mirror.sh", "haproxy.cfg", "splitter.cfg", "swarm-front.cfg"]
+)
+def test_a_template_of_an_instance_is_one_file_as_its_digest_takes_it_to_be(name: str) -> None:
+    text = (templates.FOLDER / f"{name}.j2").read_text()
+    assert re.search(r"{%-? *(include|import|extends|from) ", text) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -13,6 +14,7 @@ from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
 _MODE = 0o600
+_WITHOUT_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 _PAUSE = 0.05
 """Seconds between two tries: the kernel would wait without end."""
 
@@ -49,6 +51,13 @@ def _lock(handle: int, path: Path, end: float) -> None:
                 cure = f"Wait for it, or see who it is: {pasteable(['fuser', '-v', path])}"
                 raise RegistryError(f"Another run has held {path.parent} for a minute.", cure=cure) from None
             time.sleep(_PAUSE)
+        except OSError as error:
+            if error.errno not in _WITHOUT_LOCKS:
+                raise
+            wrong = f"The file system of {path.parent} has no locks, by which two runs wait for each other."
+            which = pasteable(["findmnt", "-T", path.parent])
+            cure = f"Mount it with locks, on NFS with local_lock=flock (nfs(5)); which it is: {which}"
+            raise RegistryError(wrong, cure=cure) from error
         else:
             return
 

@@ -200,8 +200,9 @@ def stream(
     with process:
         try:
             if process.stdin:
+                # Whatever the locale: that is about the output, which may be replaced where it cannot be read.
                 with contextlib.suppress(BrokenPipeError), process.stdin:
-                    process.stdin.write(text)
+                    os.write(process.stdin.fileno(), text.encode(errors="surrogateescape"))
             for line in process.stdout or ():
                 on_line(line)
         except BaseException as error:

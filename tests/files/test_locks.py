@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import multiprocessing
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -50,6 +52,36 @@ def test_who_waited_for_a_lock_that_was_taken_away_holds_the_one_that_lies_there
         assert (len(came), (tmp_path / ".lock").exists()) == (2, True)
         with pytest.raises(RegistryError, match="Another run"), files.locked(tmp_path, patience=0):
             pytest.fail("two hold it")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_file_system_without_locks_is_named(tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_handle: int, _how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(RegistryError, match="has no locks") as caught, files.locked(tmp_path):
+        pytest.fail("it was locked")
+    assert f"findmnt -T {tmp_path}" in caught.value.cure
+
+
+def test_a_lock_ends_with_the_process_that_held_it(tmp_path: Path) -> None:
+    holder = SPAWN.Process(target=_hold, args=(tmp_path,))
+    holder.start()
+    while not (tmp_path / "held").exists():
+        time.sleep(0.01)
+    with pytest.raises(RegistryError, match="Another run"), files.locked(tmp_path, patience=0.1):
+        pytest.fail("two hold it")
+    holder.kill()
+    with files.locked(tmp_path, patience=10):
+        assert (tmp_path / ".lock").exists()
+    holder.join()
+
+
+def _hold(folder: Path) -> None:
+    with files.locked(folder):
+        (folder / "held").touch()
+        time.sleep(60)
 
 
 def _count(folder: Path, gate: Path) -> None:

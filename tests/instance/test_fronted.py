@@ -19,7 +19,7 @@ from tests.recorder import Recorder
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.instance import checks, front, front_image, proof, running, switch
+from trusted_registry.instance import checks, collection, front, front_image, proof, running, switch
 from trusted_registry.instance.model import Role, predecessor_name, short
 from trusted_registry.registry import probe, users
 from trusted_registry.run import Run
@@ -582,3 +582,26 @@ def test_a_dry_run_shows_the_network_the_registry_behind_it_and_the_front(settin
     assert ("--publish" in shown[1], f"--network {FRONT}" in shown[1]) == (False, True)
     assert (shown[2].count("--publish"), "--publish 127.0.0.1::5001" in shown[2]) == (2, True)
     assert console.typed[-1] == f"docker start {FRONT}"
+
+
+def test_for_a_collection_another_registry_takes_over_and_the_next_run_finds_nothing_to_change(
+    up: FakeEngine, run: Run
+) -> None:
+    container = up.container
+    assert container
+    config = collection._configuration(run, up)
+    for wanted in (collection.refusing_pushes(config), config):
+        up.done.clear()
+        collection._take_over(wanted, container, run, up)
+        assert (up.done[: len(SWITCHED)], collection._configuration(run, up)) == (SWITCHED, wanted)
+    assert not running.run_tls(run, up)
+
+
+def test_where_other_changes_are_due_a_collection_leaves_them_to_up(up: FakeEngine, run: Run) -> None:
+    container = up.container
+    assert container
+    wanted = collection.refusing_pushes(collection._configuration(run, up))
+    collection._take_over(
+        wanted, container, dataclasses.replace(run, settings=dataclasses.replace(run.settings, drain=7)), up
+    )
+    assert up.done == ["hand over"]

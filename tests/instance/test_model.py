@@ -16,6 +16,7 @@ from trusted_registry.instance import collection, creation, mirror_role, model, 
 from trusted_registry.instance.model import File, Image, Instance, Published, Role, Storage
 from trusted_registry.mirror.upstream import Upstream
 from trusted_registry.registry import users
+from trusted_registry.templates import Rendered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -446,3 +447,9 @@ def test_without_metrics_nothing_listens_for_them(make_settings: MakeSettings) -
     texts = (_content(registry, "registry.yml"), _content(front, "haproxy.cfg"))
     assert ["5002" in it for it in texts] == [False, False]
     assert "5002" not in _content(roles.plain(make_settings(metrics="9102"), IMAGE, lan=False), "registry.yml")
+
+
+def test_a_rendered_file_with_the_content_that_it_has_is_the_same_file_and_with_another_it_is_not() -> None:
+    made = File("start.sh", Path("/a"), Rendered("swarm-load.sh", image="one"))
+    assert made.with_content(made.content).digest == made.digest
+    assert made.with_content(b"another").digest == File("start.sh", Path("/a"), b"another").digest != made.digest

@@ -153,11 +153,7 @@ def test_a_registry_that_cannot_wait_for_its_files_is_started_when_they_are_ther
 ) -> None:
     engine.starts = ()
     seen: list[str] = []
-    fill, render, note = engine.fill, templates.render, _noting(engine, seen)
-
-    def rendered(name: str, **values: object) -> str:
-        note()
-        return render(name, **values)
+    fill, note = engine.fill, _noting(engine, seen)
 
     def noted(*arguments: Any) -> None:  # noqa: ANN401 - those of fill
         fill(*arguments)

@@ -142,8 +142,8 @@ class File:
         return hashlib.sha256(self.given).hexdigest() if isinstance(self.given, bytes) else self.given.digest
 
     def with_content(self, content: bytes) -> File:
-        """Return this file with other bytes."""
-        return dataclasses.replace(self, given=content)
+        """Return this file with other bytes, or itself where they are no others: its digest is the same then."""
+        return self if content == self.content else dataclasses.replace(self, given=content)
 
 
 @dataclass(frozen=True)
