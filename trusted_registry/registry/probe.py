@@ -28,6 +28,9 @@ READY_STATUSES = (200, 401)
 ANSWER_SECONDS = 30.0
 """Seconds to wait for a registry to answer; a warm one does within half a second."""
 
+_LOOK_SECONDS = 0.05
+"""Seconds between two looks at a container that does not answer yet: each takes some of its processor's time."""
+
 _DER = 2
 """OpenSSL's X509_FILETYPE_ASN1, as `_ssl.ENCODING_DER`."""
 
@@ -246,9 +249,7 @@ class _Bounded(io.RawIOBase):
 
 
 def fingerprint(endpoint: Endpoint) -> str:
-    """Return the fingerprint of the certificate shown, trusted or not.
-
-    The fingerprint is SHA-256 in lower-case hex.
+    """Return the fingerprint of the certificate shown, trusted or not: SHA-256 in lower-case hex.
 
     Raises:
         OSError: Nothing answers, or the server does not speak TLS.
@@ -267,19 +268,12 @@ def sent_chain(connection: ssl.SSLSocket) -> tuple[bytes, ...]:
 
 
 def speaks_plain(endpoint: Endpoint) -> bool:
-    """Return whether a registry answers plain HTTP there.
-
-    Go's TLS server answers plain HTTP with status 400, which is a refusal.
-    """
+    """Return whether a registry answers plain HTTP there; the 400 of Go's TLS server is a refusal."""
     try:
         status, _, _ = request(endpoint, "GET", "/v2/", None)
     except NO_ANSWER:
         return False
     return status in READY_STATUSES
-
-
-_LOOK_SECONDS = 0.05
-"""Seconds between two looks at a container that does not answer yet: each takes some of its processor's time."""
 
 
 def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patience: float = ANSWER_SECONDS) -> None:
@@ -306,15 +300,13 @@ def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patien
             if status in READY_STATUSES:
                 return
             last = f"status {status}"
-        now = time.monotonic()
-        if now - looked > _LOOK_SECONDS or now > end:
+        now, cure = time.monotonic(), "./inv registry.logs says why."
+        if now > min(looked + _LOOK_SECONDS, end):
             looked = now
             if not still_up():
-                stopped = "The registry stopped as soon as it was started."
-                raise RegistryError(stopped, cure="./inv registry.logs says why.")
+                raise RegistryError("The registry stopped as soon as it was started.", cure=cure)
         if now > end:
-            late = f"The registry did not answer within {patience:.0f} seconds ({last})."
-            raise RegistryError(late, cure="./inv registry.logs says why.")
+            raise RegistryError(f"The registry did not answer within {patience:.0f} seconds ({last}).", cure=cure)
         time.sleep(pause)
         pause = min(pause * 1.1, 0.5)  # a tenth of the wait is the most that is lost
 
