@@ -51,7 +51,7 @@ def _brought_up(  # noqa: PLR0913, PLR0917 - see above
     if not instance.behind:
         turn_off(instance, container, run, engine, before, meanwhile)
         return True
-    before.write([it for it in instance.files if it.made])
+    before.write(instance.files)
     there = front.find(run, engine)
     if container is None or not _is_standing(there, container, before):
         if there:

@@ -78,14 +78,14 @@ class Predecessor:
     def _part(self) -> str:
         return "front" if self.container and self.container.role == Role.FRONT else "registry"
 
-    def write(self, made: Iterable[File]) -> None:
-        """Write files that are made for the successor, and remember those that they replace.
+    def write(self, read: Iterable[File]) -> None:
+        """Write those of a successor's files that are made for it, and remember the ones that they replace.
 
         A registry of a version before the volumes reads them in place.
         """
         if self._run.console.dry:
             return
-        for file in made:
+        for file in (it for it in read if it.made):
             path, mode = file.source, files.PRIVATE_FILE if file.secret else files.PUBLIC_FILE
             with files.explained(path, "read"):
                 there = (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) if files.exists(path) else None

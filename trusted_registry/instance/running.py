@@ -205,20 +205,18 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     prepare: Callable[[], None],
 ) -> None:
     """Try the successor beside what runs, and only then have it take the name and the port."""
-    made = [it for it in instance.files if it.made]
     if not instance.shell:
-        name = instance.image.name
-        run.console.warn(f"{name} may have no shell, so files that a kill leaves empty are not repaired.")
+        run.console.warn(f"{instance.image.name} may have no shell: files that a kill leaves empty are not repaired.")
     if instance.shell and container is None and not before.container and not run.console.dry:
         before.make_way(None)
 
         def write_too() -> None:
             prepare()
-            before.write(made)
+            before.write(instance.files)
 
         first_start.start(instance, run, engine, write_too, meanwhile)
         return
-    before.write(made)
+    before.write(instance.files)
     contents.share(instance, instance.files, run, engine)
     if not (container and container.state == "running") and not before.container:
         before.make_way(container)
@@ -293,11 +291,7 @@ def try_image(run: Run, container: Container, engine: Engine, image: Image) -> N
 
 
 def restart(run: Run, *, stale_only: bool = False) -> bool:
-    """Have a running TLS registry serve the certificate now on disk.
-
-    Args:
-        run: The registry's settings, and the console that shows the commands.
-        stale_only: Leave a registry alone that serves that certificate already.
+    """Have a running TLS registry serve the certificate now on disk; `stale_only` leaves one alone that does already.
 
     Returns:
         True if the container was replaced or restarted.
