@@ -206,7 +206,7 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
 ) -> None:
     """Try the successor beside what runs, and only then have it take the name and the port."""
     if not instance.shell:
-        run.console.warn(f"{instance.image.name} may have no shell: files that a kill leaves empty are not repaired.")
+        run.console.warn(f"{instance.image.name} may have no shell, and files that a kill leaves empty stay so.")
     if instance.shell and container is None and not before.container and not run.console.dry:
         before.make_way(None)
 
