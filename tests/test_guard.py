@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,14 @@ pytestmark = pytest.mark.process
 
 def run(*words: str, folder: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run pytest as a session does, and return what it left behind."""
-    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--quiet", *words]
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **variables}
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
         environ.pop(name, None)
-    return subprocess.run(argv, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=120)
+    with tempfile.TemporaryDirectory() as scratch:
+        # In the usual place, its end removes what earlier runs of pytest left there, which may take minutes.
+        argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={scratch}/base", "--quiet"]
+        argv += words
+        return subprocess.run(argv, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=120)
 
 
 def alone(folder: Path, body: str, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
