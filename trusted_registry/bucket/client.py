@@ -7,6 +7,7 @@ import contextlib
 import email.utils
 import functools
 import hashlib
+import io
 import itertools
 import logging
 import os
@@ -229,11 +230,20 @@ def _client(location: Location, credentials: Credentials, seconds: int) -> Any: 
     )
     verify = str(location.authority) if location.authority else None
     client = session.client("s3", endpoint_url=location.endpoint or None, verify=verify, config=config)
-    client.meta.events.register("before-call.s3.DeleteObjects", _with_md5)
+    for operation in ("DeleteObjects", "PutObject"):
+        client.meta.events.register(f"before-call.s3.{operation}", _with_md5)
     return client
 
 
 def _with_md5(params: dict[str, Any], **_: object) -> None:
-    """Send the MD5 of what is to be deleted, which stores of before 2025 insist on; boto3 has another checksum."""
-    hashed = hashlib.md5(params["body"], usedforsecurity=False).digest()
-    params["headers"]["Content-MD5"] = base64.b64encode(hashed).decode()
+    """Send the MD5 of a body, which no checksum of boto3 replaces.
+
+    Stores of before 2025 insist on one where objects are deleted, and SeaweedFS 4 takes an upload that was cut after
+    its headers, as a kill cuts it, for an empty object, over the one that is there.
+    """
+    body = io.BytesIO(params["body"]) if isinstance(params["body"], bytes) else params["body"]
+    begun, hashed = body.tell(), hashlib.md5(usedforsecurity=False)
+    for chunk in iter(lambda: body.read(_PIECE), b""):
+        hashed.update(chunk)
+    body.seek(begun)
+    params["headers"]["Content-MD5"] = base64.b64encode(hashed.digest()).decode()
