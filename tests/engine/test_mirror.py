@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from tests.engine import upstreams, worlds
@@ -167,9 +169,10 @@ def test_a_port_that_somebody_took_meanwhile_is_told_with_whom(run: Run, engine:
     _up(AWAY, run, engine)
     serving.down(AWAY, run, engine, purge=False)
     port = serving.endpoint(AWAY, run).port
+    whom = re.escape(psutil.Process().name())
     with (
         socket.create_server(("", port)),
-        pytest.raises(PortTakenError, match=rf"Port {port}.* mirror of nobody.invalid.* python") as caught,
+        pytest.raises(PortTakenError, match=rf"Port {port}.* mirror of nobody.invalid.* {whom}") as caught,
     ):
         _up(AWAY, run, engine)
     assert "mirror.down nobody.invalid --purge" in caught.value.cure
