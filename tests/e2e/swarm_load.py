@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,13 +21,15 @@ PULLING = ("pulls-1", "pulls-2", "pulls-3")
 """Loops of docker pull, each of an image that shares nothing with the others'."""
 WAITS = """
 while [ ! -e /srv/enough ]; do
-    curl --silent --output /dev/null --max-time 30 --cacert "$1" --write-out '%{time_total} %{http_code}\\n' \\
-        "https://$2/v2/" || true
+    curl --silent --output /dev/null --max-time 30 --cacert "$1" \\
+        --write-out '%{time_total} %{http_code} %{exitcode}\\n' "https://$2/v2/" || true
     sleep 0.1
 done
 echo ended
 """
-"""A new connection every tenth of a second, and the seconds until each was answered; 000 is no answer."""
+"""A new connection every tenth of a second: seconds until it was answered, the status or 000, and how curl ended."""
+CUT = re.compile(r"EOF|reset by peer|curl ended with (35|56)$")
+"""Words of a connection that was accepted and then closed; one that was refused has others (curl(1), EXIT CODES)."""
 
 
 class Load:
@@ -80,9 +83,10 @@ class Load:
         client.wait_for("the last words", lambda: "counts" in client.peek("/srv/clients"), seconds=180)
         said: Any = json.loads(next(it for it in self._lines("clients") if it.startswith("{")))
         asked = [it.split() for it in self._lines("waits") if it != "ended"]
-        answered = [float(seconds) for seconds, code in asked if code == "200"]
+        answered = [float(seconds) for seconds, code, _ in asked if code == "200"]
         pulled = Counter(it for name in PULLING for it in self._lines(name) if it != "ended")
         words = {it: count for it, count in pulled.items() if it not in {"good", "bad"}}
+        words |= Counter(f"curl ended with {ended}" for _, code, ended in asked if code != "200")
         return {
             **said["counts"],
             "connections by curl": {"good": len(answered), "bad": len(asked) - len(answered)},
@@ -98,3 +102,8 @@ class Load:
 def connections(found: dict[str, Any], how: str) -> int:
     """Return the new connections of both kinds that ended well, or badly."""
     return int(found["new connections"][how] + found["connections by curl"][how])
+
+
+def cut(found: dict[str, Any]) -> int:
+    """Return the connections and pulls that failed because a connection was cut."""
+    return sum(count for words, count in found["words"].items() if CUT.search(words))

