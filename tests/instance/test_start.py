@@ -133,6 +133,26 @@ def test_a_container_that_is_started_before_its_files_are_there_waits_for_them(c
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("missing", [1, 2, 1000, 5000])
+def test_a_container_whose_script_is_not_written_to_its_end_waits_for_it(container: Container, missing: int) -> None:
+    script = container.script.read_bytes().rstrip(b"\n")
+    container.script.write_bytes(script[:-missing])
+    process = container.begin()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=0.3)
+    with container.script.open("ab") as file:
+        file.write(script[-missing:])
+    assert process.communicate(timeout=30) == ("serves\n", "")
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["start.sh", "mirror.sh"])
+def test_a_script_that_is_waited_for_has_its_last_line_once(name: str) -> None:
+    lines = (templates.FOLDER / f"{name}.j2").read_text().splitlines()
+    assert (lines[-1], lines.count(lines[-1])) == ("# The end.", 1)
+    assert f'"{lines[-1]}"' in roles.AWAIT
+
+
 def test_a_container_that_waits_for_its_files_ends_when_it_is_told_to(container: Container) -> None:
     container.script.unlink()
     process = container.begin()

@@ -37,10 +37,11 @@ CONFIG = "registry.yml"
 START_SCRIPT = "start.sh"
 """Script that starts the registry and waits for its end, at the engine's own restarts too: templates/start.sh.j2."""
 
-AWAIT = 'trap "exit 143" TERM; until [ -s "$0" ]; do sleep 0.01; done; exec /bin/sh "$0" "$@"'
+AWAIT = 'trap "exit 143" TERM; until grep -qsx "# The end." "$0"; do sleep 0.01; done; exec /bin/sh "$0" "$@"'
 """Command of a container that may be started while the engine takes its files, of which the start script is the last.
 
-It takes them in a tenth of a second, and starts a container in three; either may be slow.
+It takes them in a tenth of a second, and starts a container in three; either may be slow. A file is seen while it
+grows, a page at a time, so it is whole only with its last line.
 """
 
 REPAIR_SECONDS = 20
