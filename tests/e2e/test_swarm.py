@@ -205,9 +205,9 @@ def test_a_renewal_refuses_no_connection_and_cuts_one_in_a_thousand_at_most(site
     run.notes.append(f"swarm.renew {renewals} times: {json.dumps(found)}")
     after = shown()
     assert (len(before), len(after), before & after) == (1, 1, set())
-    made, failed = (connections(found, how) + found["pulls"][how] for how in ("good", "bad"))
+    good, bad = (connections(found, how) + found["pulls"][how] for how in ("good", "bad"))
     assert (connections(found, "good") >= 2000, found["pulls"]["good"] >= 200) == (True, True), found
     # A registry that stops listening resets what its kernel had taken and it had not: in TCP mode nobody repeats that.
-    assert (failed, failed * 1000 <= made) == (cut(found), True), found
+    assert (bad, bad * 1000 <= good) == (cut(found), True), found
     for kind in ("kept connections", "downloads", "uploads"):
         assert (found[kind]["bad"], found[kind]["good"] > 0) == (0, True), found
