@@ -110,7 +110,7 @@ def test_who_began_without_a_login_goes_on_at_the_registry_before(splitter: Spli
 def test_after_its_deadline_nobody_is_let_in_without_a_login(settings: Settings, tmp_path: Path) -> None:
     deadline = int(time.time()) + 3
     with _registries(settings) as ports, _standing(settings, tmp_path, *ports, deadline) as splitter:
-        until(lambda: splitter.asked(MANIFEST)[1] == b"before")
+        # On a busy machine haproxy may answer only after the deadline: what it does before is asked above, without one.
         until(lambda: splitter.asked(MANIFEST)[1] == b"after")
         assert time.time() >= deadline
 
