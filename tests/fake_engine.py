@@ -226,7 +226,7 @@ class FakeEngine(FakeVolumes):
             bucket=instance.storage.location,
         )
         shows = self.shows if instance.role is Role.TLS else None
-        login = any(it.live for it in instance.files)
+        login = any(it.immediate for it in instance.files)
         kept = Kept(made, instance.labels, {}, shows, login, self.dies, network=instance.network)
         kept.inner = loopback.free_port() if inner else None
         self.containers[instance.name] = kept

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 
 from trusted_registry.errors import NoLeaderError, RegistryError
-from trusted_registry.swarm.model import Held, Node, Service, Task
+from trusted_registry.swarm.model import Held, Service, SwarmNode, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -55,7 +55,7 @@ class FakeSwarm:
             self.leaderless -= 1
             raise NO_LEADER
 
-    def nodes(self) -> tuple[Node, ...]:
+    def nodes(self) -> tuple[SwarmNode, ...]:
         """Return all nodes."""
         self._asked()
         self.news -= bool(self.news)
@@ -72,7 +72,7 @@ class FakeSwarm:
         self._asked()
         return f"SWMTKN-{'manager' if manager else 'worker'}"
 
-    def label(self, node: Node, name: str, value: str) -> None:
+    def label(self, node: SwarmNode, name: str, value: str) -> None:
         """Label a node."""
         self._asked()
         self.done.append(f"label {node.address} {bool(value)}")
@@ -165,12 +165,12 @@ class FakeSwarm:
         )
 
 
-def node(address: str, **changes: object) -> Node:
+def node(address: str, **changes: object) -> SwarmNode:
     """Return a node as a swarm describes it."""
-    return replace(Node(f"id{address}", f"node-{address}", address, "ready", version="26.1.5"), **changes)  # type: ignore[arg-type]
+    return replace(SwarmNode(f"id{address}", f"node-{address}", address, "ready", version="26.1.5"), **changes)  # type: ignore[arg-type]
 
 
-def _labels(node: Node) -> set[str]:
+def _labels(node: SwarmNode) -> set[str]:
     return {f"node.labels.{name} == {value}" for name, value in node.labels.items()}
 
 

@@ -14,7 +14,7 @@ from tests.conftest import ADDRESS, ROOT
 from trusted_registry import lists
 from trusted_registry.declarations import cert, images, kubernetes, lifecycle, mirror, registry, site, swarm, trust
 from trusted_registry.declarations import task as declared
-from trusted_registry.declarations.flag import JSON, SYSTEM, WHERE, YES, Flag, words
+from trusted_registry.declarations.flag import JSON, SYSTEM, THIS_REGISTRY, YES, Flag, words
 from trusted_registry.declarations.task import Task
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import RegistryError, SettingError
@@ -104,7 +104,9 @@ def test_a_function_gets_a_run_of_the_settings_and_its_own_flags_alone(call: Cal
     def work(run: Run, **flags: object) -> None:
         got.extend((run.settings.address, run.settings.port, run.console.dry, run.console.ask("Sure?"), flags))
 
-    task = Task("a", "Do it.", "x.y", *WHERE, YES, SYSTEM, words("only", "Only these."), Flag("lines", "Many.", "50"))
+    task = Task(
+        "a", "Do it.", "x.y", *THIS_REGISTRY, YES, SYSTEM, words("only", "Only these."), Flag("lines", "Many.", "50")
+    )
     call(task, work, port="8443", address="192.168.0.77", yes=True, only="docker, podman")
     flags = {"system": False, "only": ("docker", "podman"), "lines": "50"}
     assert got == ["192.168.0.77", 8443, False, True, flags]

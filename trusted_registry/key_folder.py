@@ -36,7 +36,7 @@ def check(folder: Path, console: Console) -> None:
             _check_mode(real, console)
         for above in {*folder.absolute().parents, *real.parents}:
             _check_above(above, folder)
-        _tell_owners(real, console)
+        _say_owners(real, console)
 
 
 def _check_owner(folder: Path) -> None:
@@ -94,7 +94,7 @@ def _check_above(above: Path, folder: Path) -> None:
         )
 
 
-def _tell_owners(folder: Path, console: Console) -> None:
+def _say_owners(folder: Path, console: Console) -> None:
     """Warn of another user who owns the nearest folder above, and so may rename this one."""
     above = next(it for it in folder.parents if it.is_dir())
     owner = above.stat().st_uid

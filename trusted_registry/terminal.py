@@ -134,10 +134,10 @@ class Terminal:
     def progress(self, title: str, unit: str = "bytes") -> AbstractContextManager[Progress]:
         """Show a bar on a terminal, for work that takes longer than half a second; elsewhere a line after a second."""
         if self._json or self.dry:
-            return contextlib.nullcontext(_Hidden())
+            return contextlib.nullcontext(_Unwatched())
         if self._out.isatty():
             return contextlib.closing(_Bar(visible(title), unit))
-        return contextlib.closing(_Hidden(threading.Timer(_SAY_AFTER, self._say_late, [f"{title} …"])))
+        return contextlib.closing(_Unwatched(threading.Timer(_SAY_AFTER, self._say_late, [f"{title} …"])))
 
     def _say_late(self, text: str) -> None:
         """Print a line from a thread; a reader that is gone is told by the next line of the task itself."""
@@ -208,7 +208,7 @@ def _one_paragraph(text: str) -> str:
     return visible(text).replace("\n", "\n         ")
 
 
-class _Hidden:
+class _Unwatched:
     """Progress that nobody watches; a timer may tell of work that takes long."""
 
     def __init__(self, timer: threading.Timer | None = None) -> None:

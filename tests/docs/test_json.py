@@ -14,12 +14,12 @@ import pytest
 import tasks
 from tests.docs.pages import ROOT, TEXTS
 from trusted_registry.client_messages import catalogue
-from trusted_registry.client_messages.message import HERE, REGISTRY, Kind
+from trusted_registry.client_messages.message import REGISTRY, THIS_MACHINE, Kind
 from trusted_registry.declarations import flag
 from trusted_registry.doctor import checks_clients
 from trusted_registry.images import damage, manifest
 from trusted_registry.instance.model import Role
-from trusted_registry.mirror.holdings import Answers, Holdings
+from trusted_registry.mirror.holdings import CacheUse, Holdings
 from trusted_registry.mirror.reach import Reach
 from trusted_registry.mirror.reach import State as State_
 from trusted_registry.mirror.status import MirrorStatus
@@ -170,7 +170,7 @@ def test_a_missing_key_is_told_from_the_page_s() -> None:
         assert_is_as_the_page_says("trust.check", [content])
 
 
-@pytest.mark.parametrize("held", [Holdings(1, 2, 3, Answers(4, 5, 1e9), 1e9, 1e9), None])
+@pytest.mark.parametrize("held", [Holdings(1, 2, 3, CacheUse(4, 5, 1e9), 1e9, 1e9), None])
 def test_mirrors_have_the_page_s_shape(held: Holdings | None) -> None:
     met = Reach(Upstream("ghcr.io"), State_.AWAY, "no route to host") if held else None
     named = {"upstream": "ghcr.io", "mirror": "192.168.0.12:5500", "state": "running"}
@@ -193,7 +193,7 @@ def _checks() -> set[str]:
 def test_the_words_of_a_key_are_those_that_the_page_lists() -> None:
     assert set(_words("doctor", "[].check")) == _checks()
     assert _words("explain", "[].kind") == [kind.value for kind in Kind]
-    assert set(_words("explain", "[].cure[].at")) == {HERE, REGISTRY}
+    assert set(_words("explain", "[].cure[].at")) == {THIS_MACHINE, REGISTRY}
     assert set(_words("trust.check", "[].result")) == {verdict.value for verdict in Verdict}
     assert _words("images.list", "[].kind") == [kind.value for kind in manifest.Kind]
     assert _words("images.check", "[].kind") == [kind.value for kind in damage.Kind]

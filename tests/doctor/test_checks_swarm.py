@@ -21,7 +21,7 @@ from trusted_registry.instance.model import DIGEST_LABEL
 from trusted_registry.registry import observe
 from trusted_registry.registry.observe import Observation
 from trusted_registry.swarm import stack
-from trusted_registry.swarm.model import Node, Task
+from trusted_registry.swarm.model import SwarmNode, Task
 from trusted_registry.swarm.noted import Note
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _host(box: DoctorBox, host: str, **changes: Any) -> SwarmHost:  # noqa: ANN4
     """Return a host that is well but for what is changed: fields of its own, or words of its node and containers."""
     assert box.facts.issued
     seen = Observation(host, 5443, certificate=box.facts.issued.server, status=200)
-    node = Node(host, f"node-{host}", host, changes.pop("state", "ready"), changes.pop("availability", "active"))
+    node = SwarmNode(host, f"node-{host}", host, changes.pop("state", "ready"), changes.pop("availability", "active"))
     state, spec, error = changes.pop("registry", "running"), changes.pop("spec", "a"), changes.pop("error", "")
     registry = Task(stack.REGISTRY, host, "running", state, {DIGEST_LABEL: spec}, error)
     front = Task(stack.FRONT, host, "running", changes.pop("front", "running"), {})

@@ -346,7 +346,7 @@ SAME: dict[str, object] = {
     "name": "other",
     "image": Image("registry:latest", "sha256:00"),
     "files_of": "others-files",
-    "files": (dataclasses.replace(FILE, source=Path("/b")), dataclasses.replace(FILE, name="htpasswd", live=True)),
+    "files": (dataclasses.replace(FILE, source=Path("/b")), dataclasses.replace(FILE, name="htpasswd", immediate=True)),
 }
 
 

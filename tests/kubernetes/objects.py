@@ -86,7 +86,7 @@ def cluster(**given: str) -> Cluster:
     flags = {f"registry.{name}": value for name, value in {"address": ADDRESS, **bucket, **given}.items()}
     settings = load(DEFAULTS, root=FOLDER, find_address=str, flags=flags)
     instance = roles.tls(settings, Image("registry:3", ""), (kubernetes.PROGRAM,))
-    read = tuple(File(it.name, it.source, f"{it.name} here".encode(), live=it.live) for it in instance.files)
+    read = tuple(File(it.name, it.source, f"{it.name} here".encode(), immediate=it.immediate) for it in instance.files)
     anchor = sample.anchor()
     script = (kit.file_name(anchor, ADDRESS), kit.render(anchor, ADDRESS))
     return Cluster("registry", 2, "20Gi", dataclasses.replace(instance, files=read), script, settings)

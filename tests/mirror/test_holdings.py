@@ -7,7 +7,7 @@ import pytest
 from tests.mirror.lines import line
 from trusted_registry.images.listing import Entry, Listing
 from trusted_registry.mirror import holdings
-from trusted_registry.mirror.holdings import Answers
+from trusted_registry.mirror.holdings import CacheUse
 
 ONE, TWO = (f"sha256:{it * 64}" for it in "ab")
 
@@ -31,7 +31,7 @@ def test_an_answer_is_a_miss_where_the_content_came_after_the_question(
     when: float, duration: str, answers: tuple[int, int], listing: Listing
 ) -> None:
     said = [line(f"/v2/app/blobs/{ONE}", when, duration=duration)]
-    assert holdings.count(said, listing) == Answers(*answers, when)
+    assert holdings.count(said, listing) == CacheUse(*answers, when)
 
 
 @pytest.mark.parametrize(

@@ -272,7 +272,7 @@ def test_a_build_that_needs_a_restart_is_told_with_what_that_stops(
 ) -> None:
     monkeypatch.setattr(daemon_lists, "builds_with_restart", lambda *_: True)
     monkeypatch.setattr(daemon, "restart", lambda _: "sudo systemctl restart docker")
-    mirror._tell_limits([Mirror("docker.io", "192.168.0.12:5500")], run, engine)
+    mirror._say_limits([Mirror("docker.io", "192.168.0.12:5500")], run, engine)
     assert isinstance(run.console, Recorder)
     (said,) = run.console.said
     assert "asks the mirror only after a restart of the engine. That restart stops every container that runs: " in said

@@ -112,7 +112,7 @@ def attacker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Attack
     made = Attacker(tmp_path / "engine.sock")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine.sock")
     monkeypatch.setattr(asking, "FIRST", PATIENCE)
-    monkeypatch.setattr(asking, "LOOK", PATIENCE)
+    monkeypatch.setattr(asking, "READ", PATIENCE)
     monkeypatch.setattr(docker_images, "_TRY", PATIENCE)
     with garbage.collected():
         yield made
@@ -244,7 +244,7 @@ def test_an_engine_that_was_silent_once_is_waited_for_briefly_until_it_answers(
         assert time.monotonic() - begun < 4 * PATIENCE, "five times in full would be more"
         brief = 3 * PATIENCE  # in which a busy machine answers too
         monkeypatch.setattr(asking, "AGAIN", brief)
-        monkeypatch.setattr(asking, "LOOK", 10 * brief)
+        monkeypatch.setattr(asking, "READ", 10 * brief)
         _fails(engine.info)
         attacker.attack = (OK + b"Content-Length: 2\r\n\r\n[]", b"", 0)
         assert engine.list_containers() == ()
@@ -255,7 +255,7 @@ def test_an_engine_that_was_silent_once_is_waited_for_briefly_until_it_answers(
 def test_work_that_takes_too_long_leaves_looks_their_time(attacker: Attacker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_SLOW", PATIENCE)
     monkeypatch.setattr(asking, "AGAIN", PATIENCE / 10)
-    monkeypatch.setattr(asking, "LOOK", 10 * PATIENCE)
+    monkeypatch.setattr(asking, "READ", 10 * PATIENCE)
     attacker.says_version = True
     with _engine() as engine:
         _fails(lambda: engine.make_volume("registry", "0a"))

@@ -16,7 +16,7 @@ from trusted_registry.errors import NoLeaderError, NotNowError, RegistryError
 from trusted_registry.installation import LABEL as INSTALLATION
 from trusted_registry.instance.model import File
 from trusted_registry.program import Result
-from trusted_registry.swarm.model import Held, Node, Task
+from trusted_registry.swarm.model import Held, SwarmNode, Task
 from trusted_registry.swarm.stack import Numbered
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ WORKER = {
     "Description": {"Hostname": "two\x1b[2J", "Engine": {"EngineVersion": "28.5.2"}},
     "Status": {"State": "down", "Addr": "192.168.0.13"},
 }
-NODE = Node("a1", "one", "192.168.0.12", "ready")
+NODE = SwarmNode("a1", "one", "192.168.0.12", "ready")
 
 
 def _error(status: int, words: str) -> APIError:

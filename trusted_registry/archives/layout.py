@@ -192,9 +192,9 @@ def _about(found: Mapping[str, Any]) -> About:
     Raises:
         ValueError, TypeError, KeyError, AttributeError, OverflowError: The JSON is no such description.
     """
-    given = found["elsewhere"]
-    elsewhere = {digest: tuple(names) for digest, names in given.items() if isinstance(names, list)}
-    is_known = len(elsewhere) == len(given) and all(map(is_sha256, given))
+    noted = found["elsewhere"]
+    elsewhere = {digest: tuple(names) for digest, names in noted.items() if isinstance(names, list)}
+    is_known = len(elsewhere) == len(noted) and all(map(is_sha256, noted))
     if not is_known or not all(reference.is_repository(it) for names in elsewhere.values() for it in names):
         raise ValueError(found)
     registry, installation, authority = (str(found[key]) for key in ("registry", "installation", "authority"))

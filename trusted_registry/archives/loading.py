@@ -165,9 +165,9 @@ class Loader:
             OSError, http.client.HTTPException: The registry does not answer.
         """
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            return dict(zip(self.contents.entries, threads.map(self._given, self.contents.entries), strict=True))
+            return dict(zip(self.contents.entries, threads.map(self._tag_digest, self.contents.entries), strict=True))
 
-    def _given(self, entry: Entry) -> str:
+    def _tag_digest(self, entry: Entry) -> str:
         try:
             return self.client.manifest(entry.repository, entry.name).digest
         except AnswerError as error:
@@ -201,7 +201,7 @@ class Loader:
             self.client.put_manifest(entry.repository, found.digest, found)
         if entry.name == entry.digest:
             return
-        if self._given(entry) not in {before, entry.digest}:
+        if self._tag_digest(entry) not in {before, entry.digest}:
             cure = "./inv images.load asks whether it is to move."
             raise RegistryError(f"{entry.reference} was pushed meanwhile, and was left alone.", cure=cure)
         self.client.put_manifest(entry.repository, entry.name, self.contents.manifest(entry.digest))

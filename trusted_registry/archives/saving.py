@@ -208,8 +208,8 @@ def _for_docker(chosen: Selection) -> list[dict[str, Any]]:
     made = []
     for image in chosen.images:
         found = image.manifest
-        whole = found and found.kind is Kind.IMAGE and found.config and image.is_tagged
-        if whole and found and found.config and all(it.digest in chosen.contents for it in found.blobs):
+        is_complete = found and found.kind is Kind.IMAGE and found.config and image.is_tagged
+        if is_complete and found and found.config and all(it.digest in chosen.contents for it in found.blobs):
             layers = [layout.blob_name(it.digest) for it in found.layers]
             name = f"{image.repository}:{image.name}"
             made.append({"Config": layout.blob_name(found.config.digest), "RepoTags": [name], "Layers": layers})

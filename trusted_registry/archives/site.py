@@ -66,12 +66,12 @@ def fetch_wheels(folder: Path, root: Path, pythons: Sequence[str], console: Cons
     Raises:
         RegistryError: pip cannot have one of them.
     """
-    machine, here = platform.machine(), sys.version_info[:2]
+    machine, running = platform.machine(), sys.version_info[:2]
     fetch = ["-I", "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     fetch += ["--dest", str(folder), "--only-binary", ":all:", *_required(root)]
     for python in pythons or ("",):
         there = [word for it in _GLIBC for word in ("--platform", f"manylinux_{it}_{machine}")]
-        if python and _version(python) < here:  # pip asks which packages are needed of the Python that runs it
+        if python and _version(python) < running:  # pip asks which packages are needed of the Python that runs it
             program.run([_older(python), *fetch], console)
         else:
             suits = ["--python-version", python, "--platform", f"linux_{machine}", *there] if python else []

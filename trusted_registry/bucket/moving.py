@@ -37,7 +37,7 @@ _NOTED_SECONDS = 20
 _RANKS = ("the contents", "the links", "the tags")
 """Files in the order in which they are copied."""
 
-_Tell = Callable[[int], None]
+_OnBytes = Callable[[int], None]
 """Gets the bytes of a portion that are done."""
 
 Marks = dict[str, tuple[str, str]]
@@ -76,7 +76,7 @@ def read_note(folder: Path) -> Note:
     try:
         with files.explained(path, "read"):
             found = json.loads(path.read_bytes() if files.exists(path) else b"{}")
-        pairs = {name: (str(here), str(there)) for name, (here, there) in found["compared"].items()}
+        pairs = {name: (str(copies), str(there)) for name, (copies, there) in found["compared"].items()}
         return Note(str(found["source"]), str(found["target"]), found["done"] is True, pairs)
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         return Note("", "")
@@ -84,11 +84,11 @@ def read_note(folder: Path) -> Note:
 
 def strangers(source: Store, target: Store) -> list[str]:
     """Return the images of a target that its source has not, or has otherwise, as references."""
-    there, here = source.entries(), target.entries()
-    images = {path: found for path in here if (found := _IMAGE.fullmatch(path)) and not is_ours(found["repository"])}
+    there, copies = source.entries(), target.entries()
+    images = {path: found for path in copies if (found := _IMAGE.fullmatch(path)) and not is_ours(found["repository"])}
     both = [path for path in images if path in there]
-    wanted, given = (_digests(store, [found[it] for it in both]) for store, found in ((source, there), (target, here)))
-    same = dict(wanted.items() & given.items())
+    wanted, held = (_digests(store, [found[it] for it in both]) for store, found in ((source, there), (target, copies)))
+    same = dict(wanted.items() & held.items())
     return sorted(_reference(found) for path, found in images.items() if path not in same)
 
 
@@ -102,7 +102,7 @@ def _digests(store: Store, entries: Iterable[Object]) -> dict[str, str]:
     return {it.path: sha256(chunks) for some in portions(entries) for it, chunks in store.read(some)}
 
 
-def _told(pieces: Iterable[Pieces], tell: _Tell) -> Iterator[Pieces]:
+def _told(pieces: Iterable[Pieces], on_bytes: _OnBytes) -> Iterator[Pieces]:
     """Yield files, and tell how many of their bytes were read."""
     done = 0
 
@@ -111,7 +111,7 @@ def _told(pieces: Iterable[Pieces], tell: _Tell) -> Iterator[Pieces]:
         for chunk in chunks:
             yield chunk
             done += len(chunk)
-            tell(done)
+            on_bytes(done)
 
     for entry, chunks in pieces:
         yield entry, counted(chunks)
@@ -142,12 +142,12 @@ class Move:
     """Contents of the source, and their bytes, as they were seen last."""
     _there: Mapping[str, Object] = field(default_factory=dict)
     _wrong: Counter[str] = field(default_factory=Counter)
-    _kept: float = field(default_factory=time.monotonic)
+    _noted_at: float = field(default_factory=time.monotonic)
 
     def approach(self) -> None:
         """Bring the target near to the source, which may change meanwhile; compare all that is copied."""
         for _ in range(2):
-            if not self._round():
+            if not self._pass():
                 return
 
     def finish(self) -> None:
@@ -160,7 +160,7 @@ class Move:
         self.compared = {path: it for path, it in self.compared.items() if not path.endswith("/current/link")}
         left: list[str] = []
         for _ in range(_ROUNDS):
-            left = self._round()
+            left = self._pass()
             if not left:
                 self.target.keep_times(self._there)
                 self.keep(self.compared)
@@ -168,27 +168,27 @@ class Move:
         wrong = f"{len(left)} files still differ, {left[0]} for one: something else writes there."
         raise RegistryError(wrong, cure="End that program, then repeat the command.")
 
-    def _round(self) -> list[str]:
+    def _pass(self) -> list[str]:
         """Copy, remove and compare files as needed; return the paths that are not right yet."""
-        there, here = self.source.entries(), self.target.entries()
+        there, copies = self.source.entries(), self.target.entries()
         self._there = there
         sizes = [it.size for it in there.values() if it.sha256]
         self.contents = len(sizes), sum(sizes)
-        self.target.remove(sorted(here.keys() - there.keys()))
-        lacking = [it for it in there.values() if it.path not in here or here[it.path].size != it.size]
+        self.target.remove(sorted(copies.keys() - there.keys()))
+        lacking = [it for it in there.values() if it.path not in copies or copies[it.path].size != it.size]
         for rank, title in enumerate(_RANKS):
             self._each(f"Copying {title}", [it for it in lacking if _rank(it) == rank], self._copy)
-        here = self.target.entries() if lacking else here
-        known = {path: (it.mark, here[path].mark) for path, it in there.items() if path in here}
+        copies = self.target.entries() if lacking else copies
+        known = {path: (it.mark, copies[path].mark) for path, it in there.items() if path in copies}
         left = [there[path] for path, marks in known.items() if self.compared.get(path) != marks]
         right: set[str] = set()
-        self._each("Comparing", left, lambda some, tell: self._compare(some, tell, known, right))
+        self._each("Comparing", left, lambda some, on_bytes: self._compare(some, on_bytes, known, right))
         wrong = [it.path for it in left if it.path not in right]
         self.target.remove(wrong)
         self._check_damage([it for it in left if it.path in wrong and it.sha256])
-        return [*wrong, *(path for path in there if path not in here)]
+        return [*wrong, *(path for path in there if path not in copies)]
 
-    def _each(self, title: str, entries: list[Object], deed: Callable[[list[Object], _Tell], None]) -> None:
+    def _each(self, title: str, entries: list[Object], deed: Callable[[list[Object], _OnBytes], None]) -> None:
         """Do something for portions of files, a few at a time."""
         some = {it[0].path: it for it in portions(entries)}
         sizes = {path: max(sum(it.size for it in portion), 1) for path, portion in some.items()}
@@ -197,18 +197,18 @@ class Move:
                 progress.update(path, 0, size)
             in_parallel(lambda path: deed(some[path], lambda done: progress.update(path, done, sizes[path])), some)
 
-    def _copy(self, portion: list[Object], tell: _Tell) -> None:
-        self.target.write(_told(self.source.read(portion), tell))
+    def _copy(self, portion: list[Object], on_bytes: _OnBytes) -> None:
+        self.target.write(_told(self.source.read(portion), on_bytes))
 
-    def _compare(self, portion: list[Object], tell: _Tell, marks: Marks, right: set[str]) -> None:
+    def _compare(self, portion: list[Object], on_bytes: _OnBytes, marks: Marks, right: set[str]) -> None:
         wanted = {it.path: it.sha256 for it in portion if it.sha256}
         wanted |= _digests(self.source, [it for it in portion if not it.sha256])
-        given = {it.path: sha256(chunks) for it, chunks in _told(self.target.read(portion), tell)}
-        same = [path for path, digest in wanted.items() if given.get(path) == digest]
+        held = {it.path: sha256(chunks) for it, chunks in _told(self.target.read(portion), on_bytes)}
+        same = [path for path, digest in wanted.items() if held.get(path) == digest]
         right.update(same)
         self.compared.update({path: marks[path] for path in same})
-        if time.monotonic() > self._kept + _NOTED_SECONDS:
-            self._kept = time.monotonic()
+        if time.monotonic() > self._noted_at + _NOTED_SECONDS:
+            self._noted_at = time.monotonic()
             self.keep(dict(self.compared))
 
     def _check_damage(self, contents: list[Object]) -> None:

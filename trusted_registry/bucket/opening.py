@@ -24,8 +24,8 @@ from trusted_registry.values import STORAGES, check_endpoint, storage
 def location(settings: Settings) -> Location:
     """Return the place that the settings name."""
     bucket, _, prefix = settings.storage.removeprefix("s3://").partition("/")
-    kept = settings.folder / STORAGE_CA
-    authority = kept if files.exists(kept) else None
+    ca_file = settings.folder / STORAGE_CA
+    authority = ca_file if files.exists(ca_file) else None
     return Location(bucket, prefix, settings.storage_endpoint, settings.storage_region, authority)
 
 
@@ -82,13 +82,13 @@ def tried(run: Run, keys: str, authority: str, task: tuple[str, ...] = STORAGE) 
     """
     settings, folder, before = run.settings, run.settings.folder, run.settings.saved_flags_before
     known = before.get("storage") == settings.storage
-    at, given = replace(location(settings), task=task), credentials.read_named(keys) if keys else None
+    at, read_keys = replace(location(settings), task=task), credentials.read_named(keys) if keys else None
     if authority or not known:
         at = replace(at, authority=Path(authority).expanduser() if authority else None)
     moved = known and before.get("storage_endpoint", "") != settings.storage_endpoint
-    bucket = prove(run, _bucket(at, given or credentials.read(folder)), known=moved)
-    if given:
-        given.keep(folder)
+    bucket = prove(run, _bucket(at, read_keys or credentials.read(folder)), known=moved)
+    if read_keys:
+        read_keys.keep(folder)
     if at.authority:
         files.write(folder / STORAGE_CA, at.authority.read_bytes())
     else:

@@ -123,7 +123,7 @@ class VolumeStore:
         """Yield files with their contents."""
         if [it.size >= LARGE for it in portion] == [True]:
             argv = [SHELL, "-c", scripts.READ, "sh", IMAGES_FOLDER, portion[0].path]
-            yield portion[0], _whole(portion[0], self.engine.stream(self.container, argv, bytearray()))
+            yield portion[0], _as_long_as_listed(portion[0], self.engine.stream(self.container, argv, bytearray()))
             return
         storage = VolumeStorage(self.container, self.engine, IMAGES_FOLDER)
         found = storage.read(Entry(it.path, it.size) for it in portion)
@@ -166,7 +166,7 @@ class BucketStore:
     def read(self, portion: Sequence[Object]) -> Iterator[Pieces]:
         """Yield objects with their contents."""
         if [it.size >= LARGE for it in portion] == [True]:
-            yield portion[0], _whole(portion[0], self.bucket.stream(portion[0].path))
+            yield portion[0], _as_long_as_listed(portion[0], self.bucket.stream(portion[0].path))
             return
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             read = threads.map(lambda it: self.bucket.read(it.path, LARGE), portion)
@@ -218,7 +218,7 @@ class _Reader(io.RawIOBase):
         return count
 
 
-def _whole(entry: Object, chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _as_long_as_listed(entry: Object, chunks: Iterable[bytes]) -> Iterator[bytes]:
     left = entry.size
     for chunk in chunks:
         left -= len(chunk)

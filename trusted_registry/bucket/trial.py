@@ -22,11 +22,11 @@ def carry_out(bucket: Bucket) -> None:
     Raises:
         StorageError: It does not do as it should; one error names every right that lacks.
     """
-    path, given, listed, refused = f"{PREFIX}{secrets.token_hex(8)}", list[bytes](), list[str](), list[StorageError]()
+    path, read, listed, refused = f"{PREFIX}{secrets.token_hex(8)}", list[bytes](), list[str](), list[StorageError]()
     deeds: tuple[Callable[[], object], ...] = (
         lambda: bucket.write(path, _CONTENT),
-        lambda: given.append(bucket.read(path) or b""),
-        lambda: listed.extend(_look(bucket, path)),
+        lambda: read.append(bucket.read(path) or b""),
+        lambda: listed.extend(_find_object(bucket, path)),
         lambda: bucket.remove([path]),
         lambda: bucket.try_parts(path),
     )
@@ -40,11 +40,11 @@ def carry_out(bucket: Bucket) -> None:
     if refused:
         rights = ", ".join(it.right for it in refused)
         raise faults.error(StorageFault.DENIED, refused[0].said, bucket.location, rights)
-    if (given, listed, bucket.read(path)) != ([_CONTENT], [path], None):
+    if (read, listed, bucket.read(path)) != ([_CONTENT], [path], None):
         raise faults.error(StorageFault.OTHER, "an object is not as it was written", bucket.location, "keep objects")
 
 
-def _look(bucket: Bucket, path: str) -> list[str]:
+def _find_object(bucket: Bucket, path: str) -> list[str]:
     """Return the path if it is listed; objects that killed runs left are removed."""
     listed = list(bucket.objects(PREFIX))
     left = [it.path for it in listed if it.changed < time.time() - _LEFT_SECONDS]

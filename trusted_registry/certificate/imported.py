@@ -63,7 +63,7 @@ def _found(folder: Path, *, dry: bool) -> Issued | None:
     return None
 
 
-def tell(issued: Issued, reason: str, console: Console) -> None:
+def report(issued: Issued, reason: str, console: Console) -> None:
     """Warn of another authority's certificate that ends soon.
 
     Raises:

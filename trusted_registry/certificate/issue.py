@@ -240,9 +240,9 @@ def _make(
     run: Run, kind: CertificateKind, signing: inspect.Certificate | None = None, own_names: tuple[str, ...] = ()
 ) -> None:
     wanted = make.plan(run.settings, kind, signing, own_names)
-    shape = "--self-signed " if kind is CertificateKind.SELF_SIGNED else ""
-    where = pasteable(registry_flags(run.settings.address, names=run.settings.names))
-    run.console.command([Operator(run.settings.command(f"cert.config {shape}{where}"))])
+    form_flag = "--self-signed " if kind is CertificateKind.SELF_SIGNED else ""
+    flags = pasteable(registry_flags(run.settings.address, names=run.settings.names))
+    run.console.command([Operator(run.settings.command(f"cert.config {form_flag}{flags}"))])
     if kind is CertificateKind.AUTHORITY and (told := public_suffixes.told(run.settings.hosts)):
         run.console.say(told)
     make.make(wanted, kind, run.settings.folder, run.console, tool=run.settings.tool)
@@ -298,7 +298,7 @@ def bring_up_to_date(run: Run) -> bool:
     if reason is None:
         return False
     if imported.is_foreign(issued):
-        imported.tell(issued, reason, run.console)
+        imported.report(issued, reason, run.console)
         return False
     run.console.say(f"certificate: the one here {reason}; a new one is made")
     renew(run)

@@ -7,13 +7,13 @@ from trusted_registry.client_messages.message import Message, Step, server
 
 _S3 = "(?P<peer>s3aws): "
 """The driver's name. As a peer, which no cure takes for the registry: the addresses in such a line are the bucket's."""
-_LOOK = at_registry("./inv doctor", "asks the bucket itself, and says what is missing")
+_DOCTOR = at_registry("./inv doctor", "asks the bucket itself, and says what is missing")
 _KEY = at_registry("./inv registry.storage --credentials FILE", "with a key that is valid; - reads standard input")
 
 
 def _row(key: str, patterns: tuple[str, ...], cause: str, *cure: Step, beside: str = "") -> Message:
     client = "the registry's own log"
-    return server(f"bucket-{key}", patterns, client, cause, (*cure, _LOOK), ("bucket",), beside=beside)
+    return server(f"bucket-{key}", patterns, client, cause, (*cure, _DOCTOR), ("bucket",), beside=beside)
 
 
 MESSAGES = (

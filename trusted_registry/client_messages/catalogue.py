@@ -30,7 +30,7 @@ from trusted_registry.client_messages import (
     trades,
 )
 from trusted_registry.client_messages.cures import OFFER, OFFERED, at_registry
-from trusted_registry.client_messages.message import HERE, Action, Kind, Message, Step
+from trusted_registry.client_messages.message import THIS_MACHINE, Action, Kind, Message, Step
 from trusted_registry.errors import SettingError
 
 MESSAGES: tuple[Message, ...] = (*buckets.MESSAGES, *swarms.MESSAGES, *engines.MESSAGES)
@@ -310,7 +310,7 @@ def _offered(step: Step) -> Step:
 
 
 def _action(step: Step, values: Mapping[str, str], *, at_home: bool) -> Action:
-    at = HERE if at_home else step.at
+    at = THIS_MACHINE if at_home else step.at
     note = "; ".join(part for part in (step.note, "" if at_home else step.away) if part)
     return Action(step.command.format_map(values), note.format_map(values), at, step.instead)
 

@@ -6,7 +6,7 @@ import enum
 import functools
 from dataclasses import dataclass
 
-HERE, REGISTRY = "here", "registry"
+THIS_MACHINE, REGISTRY = "here", "registry"
 
 
 class Kind(str, enum.Enum):
@@ -57,7 +57,7 @@ class Action:
 
     command: str
     note: str = ""
-    at: str = HERE
+    at: str = THIS_MACHINE
     instead: bool = False
 
     @property
@@ -72,7 +72,7 @@ class Action:
 
     @property
     def _said(self) -> str:
-        place = "" if self.at == HERE else "on the registry's machine"
+        place = "" if self.at == THIS_MACHINE else "on the registry's machine"
         return "; ".join(filter(None, (place, self.note)))
 
 

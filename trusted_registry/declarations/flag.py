@@ -66,7 +66,7 @@ words = partial(Flag, is_list=True)
 ADDRESS = setting("address", "Address that clients type, instead of this machine's own.")
 NAMES = setting("names", "Further addresses and names, separated by commas.", value="NAME,NAME")
 PORT = setting("port", "Port of the TLS registry.")
-WHERE = (ADDRESS, NAMES, PORT)
+THIS_REGISTRY = (ADDRESS, NAMES, PORT)
 STAYS = (
     setting("address", 'Address that clients type, instead of this machine\'s own; remembered until --address "".'),
     setting(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import MIRRORS, WHERE, Flag
+from trusted_registry.declarations.flag import MIRRORS, THIS_REGISTRY, Flag
 from trusted_registry.declarations.task import Task
 
 IMAGE = Flag("image", "Image of the registry, with a shell; the one that is set by default.")
@@ -11,7 +11,7 @@ manifests = Task(
     "kubernetes.manifests",
     "Write manifests and a chart for a cluster.",
     "kubernetes.write",
-    *WHERE,
+    *THIS_REGISTRY,
     Flag("out", "Folder to write into, instead of certs/kubernetes.", value="FOLDER"),
     Flag("replicas", "Registries side by side, two by default; one if no bucket has the images.", value="NUMBER"),
     Flag("size", "Size of the volume that has the images, if no bucket has them: 20Gi, or as before."),
@@ -24,7 +24,7 @@ check = Task(
     "kubernetes.check",
     "Prove the manifests on a cluster, and remove them.",
     "kubernetes_check.check",
-    *WHERE,
+    *THIS_REGISTRY,
     Flag("context_", "The cluster, by its name in kubectl's configuration.", value="NAME"),
     Flag("namespace", "A namespace that the cluster does not have.", value="NAME"),
     IMAGE,

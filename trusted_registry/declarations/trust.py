@@ -8,8 +8,8 @@ from trusted_registry.declarations.flag import (
     MIRRORS,
     REMOVE,
     SYSTEM,
+    THIS_REGISTRY,
     USER,
-    WHERE,
     WHICH,
     Flag,
     switch,
@@ -21,7 +21,7 @@ linux = Task(
     "trust.linux",
     "Make the clients on this machine trust the registry.",
     "trust.linux",
-    *WHERE,
+    *THIS_REGISTRY,
     *WHICH,
     SYSTEM,
     switch("rebuild_builders", "Recreate builders of docker buildx, which trust only then; their cache stays."),
@@ -31,7 +31,7 @@ list_ = Task(
     "trust.list",
     "Show which clients on this machine trust it.",
     "trust_list.show",
-    *WHERE,
+    *THIS_REGISTRY,
     *WHICH,
     JSON,
     example="./inv trust.list --only docker",
@@ -46,7 +46,7 @@ macos = Task(
         "system",
         choices="trust.specifics.macos.KEYCHAINS",
     ),
-    *WHERE,
+    *THIS_REGISTRY,
     example="./inv trust.macos --keychain login",
 )
 windows = Task(
@@ -54,7 +54,7 @@ windows = Task(
     "Print what to paste into PowerShell on Windows.",
     "trust_serve.windows",
     switch("user", "Only for one user, who is no administrator."),
-    *WHERE,
+    *THIS_REGISTRY,
     example="./inv trust.windows --user",
 )
 serve = Task(
@@ -64,14 +64,14 @@ serve = Task(
     Flag("minutes", "Ends by itself after this many.", "10"),
     Flag("at", "Port to offer it on, by plain HTTP.", "8000", value="PORT"),
     MIRRORS,
-    *WHERE,
+    *THIS_REGISTRY,
     example="./inv trust.serve --minutes 30",
 )
 check = Task(
     "trust.check",
     "Prove trust by a pull with each client here.",
     "trust_check.check_pulls",
-    *WHERE,
+    *THIS_REGISTRY,
     words(
         "only",
         "Only these clients, and each must trust the registry: docker, podman, curl, …",
@@ -85,7 +85,7 @@ kit = Task(
     "trust.kit",
     "Write a script for other Linux machines.",
     "trust_kit.write",
-    *WHERE,
+    *THIS_REGISTRY,
     Flag("out", "Folder to write into, instead of the certificates' own.", value="FOLDER"),
     MIRRORS,
     example="./inv trust.kit --out /media/usb",
@@ -117,7 +117,7 @@ hosts = Task(
     switch("system", "The operating systems' own stores too."),
     BECOME,
     MIRRORS,
-    *WHERE,
+    *THIS_REGISTRY,
     example="./inv trust.hosts --inventory hosts.ini --limit web",
 )
 nodes = Task(
@@ -133,6 +133,6 @@ nodes = Task(
     switch("check", "Only say which nodes trust."),
     switch("restart", "Restart the nodes that read it only at start (k3s)."),
     MIRRORS,
-    *WHERE,
+    *THIS_REGISTRY,
     example="./inv trust.nodes --restart",
 )

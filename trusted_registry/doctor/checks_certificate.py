@@ -160,12 +160,12 @@ def _unsent(facts: Facts, seen: Observation, anchor: inspect.Certificate) -> Fin
         cure, fix = _sending(facts)
         return Finding("chain", evidence, cause, (cure,), fix, asks=isinstance(fix, RenewFix))
     if imported.is_of_this_project(anchor.certificate.subject):
-        whole = f"{unsent.RENEW}{facts.there}: makes a whole domain.crt, and serves it"
-        return Finding("chain", evidence, cause, (whole,))
-    whole = "cat SERVER.crt ISSUER.crt > CHAIN.crt  # there, for whoever runs it: the server is to read CHAIN.crt"
+        command = f"{unsent.RENEW}{facts.there}: makes a whole domain.crt, and serves it"
+        return Finding("chain", evidence, cause, (command,))
+    command = "cat SERVER.crt ISSUER.crt > CHAIN.crt  # there, for whoever runs it: the server is to read CHAIN.crt"
     ours = f"{signer.IMPORT} --chain FILE && ./inv registry.tls  # there, if this project runs it"
     root = f"# if {seen.unsent} is a root, and no issuer below {anchor.subject}: have clients trust that one instead"
-    return Finding("chain", evidence, cause, (whole,), instead=(ours, root))
+    return Finding("chain", evidence, cause, (command,), instead=(ours, root))
 
 
 def _sending(facts: Facts) -> tuple[str, RestartFix | RenewFix | None]:

@@ -62,7 +62,7 @@ def _unread(facts: Facts, answers: list[Answer], restart: RestartHint | None) ->
         cause = "It reads another folder, or another copy of it, as in a container, a snap or a virtual machine."
         return cause, (f"./inv trust.check --only {_program(first)}  # asks again, by every name",)
     if folder.is_another:
-        return _elsewhere(facts, answers, folder)
+        return _reads_another_folder(facts, answers, folder)
     if not folder.process:
         there = pasteable(["./inv", "trust.linux", *registry_flags(facts.settings.address, facts.settings.port)])
         cause = "It is not a process of this machine: it reads the files of another machine, or of a container."
@@ -74,7 +74,7 @@ def _unread(facts: Facts, answers: list[Answer], restart: RestartHint | None) ->
     return cause, ("sudo journalctl --unit docker --lines 20" if facts.systemd else "sudo tail /var/log/docker.log",)
 
 
-def _elsewhere(facts: Facts, answers: Iterable[Answer], folder: EngineFolder) -> tuple[str, tuple[str, ...]]:
+def _reads_another_folder(facts: Facts, answers: Iterable[Answer], folder: EngineFolder) -> tuple[str, tuple[str, ...]]:
     anchor = facts.anchor.path if facts.anchor else facts.settings.folder / "ca.crt"
     hosts = dict.fromkeys(it.registry_host for it in answers)
     sudo = "" if facts.engine and facts.engine.rootless else "sudo "

@@ -210,12 +210,12 @@ def dns(facts: Facts) -> Iterator[Finding]:
     """Yield findings for names that resolve to nothing, or another machine."""
     host = facts.settings.address
     target = host if address.is_ip(host) else next(iter(facts.own_addresses), "")
-    here = (*facts.own_addresses, host)
+    own = (*facts.own_addresses, host)
     for name, found in facts.resolved.items():
         known = f"echo '{target} {name}' | sudo tee -a /etc/hosts"
         unknown = f"echo 'ADDRESS {name}' | sudo tee -a /etc/hosts  # with the registry's address"
         cure = (known if target and not facts.remote else unknown,)
-        leads_here = any(it in here or it.startswith("127.") or ":" in it for it in found)
+        leads_here = any(it in own or it.startswith("127.") or ":" in it for it in found)
         if not found:
             said = f"nobody knows the name {name} here"
             yield Finding("dns", said, "Clients on this machine cannot reach the registry by it.", cure)

@@ -48,7 +48,7 @@ def _leader(found: SwarmFacts) -> Iterator[Finding]:
 def _host(host: SwarmHost, *, known: bool) -> Iterator[Finding]:
     """Yield the finding of a host, of which the first cause counts."""
     at, seen, node = f"{host.host}:{REGISTRY_PORT}", host.seen, host.node
-    look = pasteable(["ssh", host.host, "docker", "ps"])
+    ps = pasteable(["ssh", host.host, "docker", "ps"])
     inspect = pasteable(["docker", "service", "ps", "--no-trunc", REGISTRY])
     if known and not node:
         yield Finding("host", f"{host.host} is no node of the swarm", "Nothing is started there.", (f"{_UP} --init",))
@@ -56,7 +56,7 @@ def _host(host: SwarmHost, *, known: bool) -> Iterator[Finding]:
         hangs = "; its kernel answers, so it hangs" if not seen.connect_error else ""
         cause = "It is off, hangs, or the managers cannot reach it; fronts lead nobody there."
         gone = f"{_UP} --hosts A,B  # with the others alone, if it is gone for good"
-        start = f"{look}  # start it; what is missing there follows by itself"
+        start = f"{ps}  # start it; what is missing there follows by itself"
         yield Finding("host", f"the swarm does not see {host.host}{hangs}", cause, (start,), instead=(gone,))
     elif known and node and not node.works:
         active = pasteable(["docker", "node", "update", "--availability", "active", node.name])
@@ -70,11 +70,11 @@ def _host(host: SwarmHost, *, known: bool) -> Iterator[Finding]:
         yield Finding("host", evidence, "It does not serve.", (inspect, _UP))
     elif seen.connect_error:
         evidence = f"{at}: {seen.connect_error}"
-        yield Finding("host", evidence, "It is off, or a firewall is between; fronts lead nobody there.", (look, _UP))
+        yield Finding("host", evidence, "It is off, or a firewall is between; fronts lead nobody there.", (ps, _UP))
     elif seen.refused:
         cause = "Whoever takes connections and does not answer hangs: clients that are led there wait."
         restart = pasteable(["ssh", host.host, "sudo", "reboot"])
-        yield Finding("host", f"{at}: {seen.refused}", cause, (f"{look}  # if that hangs too: {restart}",))
+        yield Finding("host", f"{at}: {seen.refused}", cause, (f"{ps}  # if that hangs too: {restart}",))
     elif host.met.connect_error or host.met.refused:
         evidence = f"the front of {host.host}: {host.met.connect_error or host.met.refused}"
         yield Finding("host", evidence, "Clients of that address get no answer.", (inspect, _UP))

@@ -50,10 +50,10 @@ def find(engine: Engine, proc: Path = _PROC, own: Path = CONFIG) -> EngineFolder
     seen = proc / str(process)
     if rootless:
         return EngineFolder(own, _of_user(seen), process)
-    inside = seen / "root" / own.relative_to("/")
+    through_process = seen / "root" / own.relative_to("/")
     try:
-        same = _identity(inside) == _identity(own)
-        return EngineFolder(own, own if same else _outside(seen, own, inside), process)
+        same = _identity(through_process) == _identity(own)
+        return EngineFolder(own, own if same else _outside(seen, own, through_process), process)
     except PermissionError:  # root's processes show their folders to root alone
         snap = engine.info().folder.startswith(_SNAP)
         return EngineFolder(own, _SNAP_CONFIG if snap else None, process)
@@ -84,14 +84,14 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _outside(seen: Path, own: Path, inside: Path) -> Path:
+def _outside(seen: Path, own: Path, through_process: Path) -> Path:
     """Return the path by which this machine's programs reach an engine's folder: its own one, or that of the kernel."""
     for line in reversed(_mounts(seen)):
         root, point = (_decoded(word) for word in line.split()[3:5])
         if point == str(own) or str(own).startswith(f"{point.rstrip('/')}/"):
             path = Path(os.path.normpath(f"{root}/{os.path.relpath(own, point)}"))
-            return path if _identity(path) == _identity(inside) is not None else inside
-    return inside
+            return path if _identity(path) == _identity(through_process) is not None else through_process
+    return through_process
 
 
 def _mounts(seen: Path) -> list[str]:

@@ -19,7 +19,7 @@ from trusted_registry.instance.model import Role
 from trusted_registry.mirror.reach import Reach
 from trusted_registry.registry.observe import Observation
 from trusted_registry.settings import Settings
-from trusted_registry.swarm.model import Node, Task
+from trusted_registry.swarm.model import SwarmNode, Task
 from trusted_registry.trust.local.asking import Answer
 from trusted_registry.trust.local.ledger import Entry
 from trusted_registry.trust.local.state import Item
@@ -142,7 +142,7 @@ class SwarmHost:
     """
 
     host: str
-    node: Node | None
+    node: SwarmNode | None
     labelled: bool
     registry: Task
     front: Task

@@ -152,8 +152,8 @@ def _issued(facts: Facts) -> Facts:
     facts = replace(facts, anchor=or_none(lambda: issue.trust_anchor(folder, dry=True)))
     try:
         facts = replace(facts, stage=changeover.stage(folder))
-        here = any(files.exists(folder / name) for name in MADE_HERE)
-        return replace(facts, issued=issue.find(folder, dry=True)) if here else facts
+        is_issued = any(files.exists(folder / name) for name in MADE_HERE)
+        return replace(facts, issued=issue.find(folder, dry=True)) if is_issued else facts
     except RegistryError as error:
         return replace(facts, broken=error)
 

@@ -15,7 +15,7 @@ from trusted_registry.registry import observe
 from trusted_registry.registry.observe import Observation
 from trusted_registry.registry.probe import Endpoint
 from trusted_registry.settings import Settings
-from trusted_registry.swarm.model import Held, Node, Task, newest
+from trusted_registry.swarm.model import Held, SwarmNode, Task, newest
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.protocol import Swarm
 from trusted_registry.swarm.stack import CONTENT_LABEL, FILE_LABEL, FRONT, NAME, REGISTRY, REGISTRY_PORT
@@ -27,7 +27,7 @@ _SAME = ("domain.crt", "domain.key")
 def find(settings: Settings, note: Note, swarm: Swarm) -> SwarmFacts:
     """Return the facts about the hosts of a note; without a leader, those that the hosts tell themselves."""
     own = installation.known(settings.folder).id
-    nodes: Sequence[Node] = ()
+    nodes: Sequence[SwarmNode] = ()
     tasks: Sequence[Task] = ()
     held: Sequence[Held] = ()
     error: RegistryError | None = None
@@ -46,7 +46,7 @@ def find(settings: Settings, note: Note, swarm: Swarm) -> SwarmFacts:
     )
 
 
-def _host(tasks: Sequence[Task], settings: Settings, own: str, host: str, node: Node | None) -> SwarmHost:
+def _host(tasks: Sequence[Task], settings: Settings, own: str, host: str, node: SwarmNode | None) -> SwarmHost:
     return SwarmHost(
         host=host,
         node=node,
@@ -65,6 +65,6 @@ def answer_at(host: str, port: int, settings: Settings) -> Observation:
 
 def _differing(settings: Settings, held: Sequence[Held]) -> tuple[str, ...]:
     """Return the names of files of which the swarm keeps no content as it is here."""
-    kept = {(it.labels.get(FILE_LABEL), it.labels.get(CONTENT_LABEL)) for it in held}
+    present = {(it.labels.get(FILE_LABEL), it.labels.get(CONTENT_LABEL)) for it in held}
     files = [roles.file_of(settings.folder, name) for name in _SAME] if held else []
-    return tuple(it.name for it in files if (it.name, it.digest) not in kept)
+    return tuple(it.name for it in files if (it.name, it.digest) not in present)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FIRST = 15.0
 """Seconds for the answer to the first question; an engine takes milliseconds, and one that just starts some seconds."""
-LOOK = 30.0
+READ = 30.0
 """Seconds for an answer that changes nothing; work, such as a stop, has the seconds of its own call."""
 AGAIN = 3.0
 """Seconds for a look after one that had no answer: many in a row end soon, and a stalled engine is asked again."""
@@ -97,7 +97,7 @@ class Api(docker.APIClient):
         """
         seconds, looks = options["timeout"], request.method == "GET"
         if looks:
-            seconds = min(seconds or LOOK, self._patience or FIRST)
+            seconds = min(seconds or READ, self._patience or FIRST)
         # Who does not even accept is told apart by half the time. A thread that is left alone ends a second later,
         # except by drops. An engine leads nowhere else, and requests would read without end what leads there.
         patience = {"timeout": seconds and (seconds / 2, seconds + 1), "allow_redirects": False}
@@ -107,7 +107,7 @@ class Api(docker.APIClient):
         except TimeoutError:
             self._patience = AGAIN if looks else self._patience
             raise
-        self._patience = LOOK
+        self._patience = READ
         return response
 
     def _stream_helper(self, response: requests.Response, decode: bool = False) -> Iterator[Any]:  # noqa: ARG002, FBT001, FBT002 - the SDK's own

@@ -118,7 +118,7 @@ class DockerContainers(Connection):
             self._show("kill", "--signal", signal, name)
             ending.restart_no_more(container)
             if container.status == "running":
-                ending.tell(container, signal)
+                ending.send(container, signal)
 
         self._change(name, "told to end", drain)
 
@@ -270,7 +270,7 @@ class DockerContainers(Connection):
         what = f"{folder} of {name} could not be read"
         with errors_explained(what):
             try:
-                return asking.within(asking.LOOK, lambda: archive.unpack(found.get_archive(folder)[0])) if found else {}
+                return asking.within(asking.READ, lambda: archive.unpack(found.get_archive(folder)[0])) if found else {}
             except NotFound:
                 return {}
             except ValueError as error:

@@ -17,7 +17,7 @@ from trusted_registry.console import Console, here_document, pasteable, visible
 from trusted_registry.engine import connection
 from trusted_registry.errors import NoLeaderError, NotNowError, RegistryError
 from trusted_registry.instance.model import LABEL, Role
-from trusted_registry.swarm.model import DOWN, Held, Node, Service, Task
+from trusted_registry.swarm.model import DOWN, Held, Service, SwarmNode, Task
 from trusted_registry.swarm.stack import GRACE_SECONDS, NAME, Numbered
 
 _STACK = "com.docker.stack.namespace"
@@ -55,7 +55,7 @@ def connect(console: Console, *, anywhere: bool = False) -> DockerSwarm:
 class DockerSwarm(connection.Connection):
     """A swarm, by the engine of one of its managers."""
 
-    def nodes(self) -> tuple[Node, ...]:
+    def nodes(self) -> tuple[SwarmNode, ...]:
         """Return all nodes; none where this engine manages no swarm."""
         return tuple(_node(it) for it in self._asked("The nodes", lambda api: api.nodes()))
 
@@ -76,7 +76,7 @@ class DockerSwarm(connection.Connection):
             )
         return token
 
-    def label(self, node: Node, name: str, value: str) -> None:
+    def label(self, node: SwarmNode, name: str, value: str) -> None:
         """Give a node a label, or take that from it where the value is ""."""
         change = ["--label-add", f"{name}={value}"] if value else ["--label-rm", name]
         self._console.command(["docker", "node", "update", *change, node.name])
@@ -85,8 +85,8 @@ class DockerSwarm(connection.Connection):
         with _explained(f"The node {node.name} could not be labelled"):
             found = self._require_client().nodes.get(node.id)
             spec: dict[str, Any] = dict(found.attrs["Spec"])
-            kept = {key: it for key, it in (spec.get("Labels") or {}).items() if key != name}
-            spec["Labels"] = {**kept, **({name: value} if value else {})}
+            others = {key: it for key, it in (spec.get("Labels") or {}).items() if key != name}
+            spec["Labels"] = {**others, **({name: value} if value else {})}
             found.update(spec)
 
     def held(self) -> tuple[Held, ...]:
@@ -257,13 +257,13 @@ def _labels(said: Mapping[str, Any], *keys: str) -> dict[str, str]:
     return {_text(name): _text(value) for name, value in _of(said, *keys).items()}
 
 
-def _node(said: Mapping[str, Any]) -> Node:
+def _node(said: Mapping[str, Any]) -> SwarmNode:
     spec, status, manager = _of(said, "Spec"), _of(said, "Status"), _of(said, "ManagerStatus")
     # Of itself a manager may know 0.0.0.0 alone, and what it told the others besides.
     told = (_text(manager.get("Addr")).rpartition(":")[0].strip("[]"), _text(status.get("Addr")))
     # They go into scripts, and a zone is any text.
     addresses = [it for it in told if is_ip(it) and "%" not in it and not ipaddress.ip_address(it).is_unspecified]
-    return Node(
+    return SwarmNode(
         id=_text(said.get("ID")),
         name=_text(_of(said, "Description").get("Hostname")),
         address=addresses[0] if addresses else "",

@@ -116,8 +116,8 @@ class DockerVolumes(Connection):
     def _make_filler(self, name: str, mount: str, installation: str, image: str) -> Container:
         with errors_explained(f"The container {name} could not be made"):
             client, labels = self._require_client(), {LABEL: installation}
-            given = client.api.create_host_config(binds=[mount])
-            make = functools.partial(client.api.create_container, name=name, host_config=given, labels=labels)
+            host_config = client.api.create_host_config(binds=[mount])
+            make = functools.partial(client.api.create_container, name=name, host_config=host_config, labels=labels)
             try:
                 made = make(image, ["files"])
             except APIError:  # in the way may be what a run that was killed left
@@ -130,4 +130,4 @@ class DockerVolumes(Connection):
 
 
 def _names_in(filler: Container) -> frozenset[str]:
-    return asking.within(asking.LOOK, lambda: archive.names(filler.get_archive(FILES_FOLDER)[0]))
+    return asking.within(asking.READ, lambda: archive.names(filler.get_archive(FILES_FOLDER)[0]))

@@ -28,7 +28,7 @@ def restart_no_more(container: Container) -> None:
             return
 
 
-def tell(container: Container, signal: str) -> None:
+def send(container: Container, signal: str) -> None:
     """Send a signal to a container; one that has ended meanwhile needs none."""
     try:
         container.kill(signal=signal)

@@ -141,11 +141,11 @@ def pieces(stream: Stream, name: str, errors: bytearray) -> Iterator[bytes]:
     Raises:
         RegistryError: The program says nothing for too long.
     """
-    heard: queue.Queue[Frame | BaseException | None] = queue.Queue(_AHEAD)
+    frames: queue.Queue[Frame | BaseException | None] = queue.Queue(_AHEAD)
     ended = threading.Event()
-    threading.Thread(target=_listen, args=(stream, heard, ended), daemon=True).start()
+    threading.Thread(target=_listen, args=(stream, frames, ended), daemon=True).start()
     try:
-        while (piece := heard.get(timeout=SILENT)) is not None:
+        while (piece := frames.get(timeout=SILENT)) is not None:
             if isinstance(piece, BaseException):
                 raise piece
             out, err = piece
@@ -161,22 +161,22 @@ def pieces(stream: Stream, name: str, errors: bytearray) -> Iterator[bytes]:
         _hang_up(stream)
 
 
-def _listen(stream: Stream, heard: queue.Queue[Frame | BaseException | None], ended: threading.Event) -> None:
+def _listen(stream: Stream, frames: queue.Queue[Frame | BaseException | None], ended: threading.Event) -> None:
     """Hand on a stream's frames, until the stream ends or nobody listens any more."""
     try:
         for frame in stream:
-            if not _handed(frame, heard, ended):
+            if not _handed(frame, frames, ended):
                 return
-        _handed(None, heard, ended)
+        _handed(None, frames, ended)
     except Exception as error:  # noqa: BLE001 - raised again where it is waited for
-        _handed(error, heard, ended)
+        _handed(error, frames, ended)
 
 
 def _handed(
-    piece: Frame | BaseException | None, heard: queue.Queue[Frame | BaseException | None], ended: threading.Event
+    piece: Frame | BaseException | None, frames: queue.Queue[Frame | BaseException | None], ended: threading.Event
 ) -> bool:
     while not ended.is_set():
         with contextlib.suppress(queue.Full):
-            heard.put(piece, timeout=_PAUSE)
+            frames.put(piece, timeout=_PAUSE)
             return True
     return False

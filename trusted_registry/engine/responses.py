@@ -117,8 +117,8 @@ def _published(attributes: Mapping[str, Any], *, trial: bool = False) -> list[Ma
     """Return address and port of this machine that lead to a container: those asked for, or the engine's choice."""
     others = {f"{model.TRIAL_PORT}/tcp": True, f"{model.METRICS_PORT}/tcp": None}
     asked = _mapping(_mapping(attributes["HostConfig"]).get("PortBindings"))
-    given = _mapping(_mapping(attributes.get("NetworkSettings")).get("Ports"))
-    found = [entries for ports in (asked, given) for port, entries in ports.items() if others.get(port, False) is trial]
+    bound = _mapping(_mapping(attributes.get("NetworkSettings")).get("Ports"))
+    found = [entries for ports in (asked, bound) for port, entries in ports.items() if others.get(port, False) is trial]
     bindings = [_mapping(it) for entries in found for it in _list(entries)]
     return [it for it in bindings if it["HostPort"] not in ("", "0")]
 

@@ -236,8 +236,8 @@ def split_lines(chunks: Iterable[bytes]) -> Iterator[str]:
     """Yield the lines of a stream, without their ends; one that is longer than LINE comes in parts."""
     rest = b""
     for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line.decode(errors="replace") for line in whole)
+        *complete, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode(errors="replace") for line in complete)
         if len(rest) > LINE:
             yield rest.decode(errors="replace")
             rest = b""

@@ -110,12 +110,12 @@ def find(storage: Storage, console: Console, sound: Iterable[str] = ()) -> tuple
         sound: Digests of contents that were read before, and were as they should be.
     """
     search = Search(Listing(), time.time(), set(sound))
-    first = _look(search, storage, console)
+    first = _scan(search, storage, console)
     seen = {it.key for it in first}
-    return [it for it in (_look(search, storage, console) if first else []) if it.key in seen], search
+    return [it for it in (_scan(search, storage, console) if first else []) if it.key in seen], search
 
 
-def _look(search: Search, storage: Storage, console: Console) -> list[Damage]:
+def _scan(search: Search, storage: Storage, console: Console) -> list[Damage]:
     """List the files anew, read contents that were not read before, and judge all."""
     search.unread.clear()
     for _ in range(2):

@@ -14,17 +14,17 @@ from trusted_registry.images.trash import Trash
 SETTLES = 1.0
 """Seconds in which what a registry has begun to write down is written."""
 
-Look = Callable[[], Inventory]
+ReadInventory = Callable[[], Inventory]
 """Returns all images as they are now."""
 
 
-def carry_out(removal: Removal, trash: Trash, look: Look) -> Removal:
+def carry_out(removal: Removal, trash: Trash, read_inventory: ReadInventory) -> Removal:
     """Have images go into the trash; those that a push brings back meanwhile stay.
 
     Args:
         removal: The images.
         trash: The trash of their registry.
-        look: Takes the inventory of now.
+        read_inventory: Takes the inventory of now.
 
     Returns:
         The removal as noted.
@@ -39,9 +39,9 @@ def carry_out(removal: Removal, trash: Trash, look: Look) -> Removal:
         with contextlib.suppress(RegistryError):  # else the next run finishes it
             _take_back(noted, trash)
         raise
-    trash.unlink(noted, look())
+    trash.unlink(noted, read_inventory())
     time.sleep(SETTLES)
-    trash.link(noted, look())
+    trash.link(noted, read_inventory())
     return trash.note(noted, REMOVED)
 
 
@@ -61,12 +61,12 @@ def give_up(removal: Removal, trash: Trash) -> Removal:
     return trash.note(removal, ENDING)
 
 
-def finish(trash: Trash, look: Look) -> list[Removal]:
+def finish(trash: Trash, read_inventory: ReadInventory) -> list[Removal]:
     """Finish and return the removals that killed runs left half way, but for those that wait for a collection."""
     unfinished = [it for it in trash.removals if it.state in {GOING, COMING}]
     for removal in unfinished:
         if removal.state == GOING:
-            carry_out(removal, trash, look)
+            carry_out(removal, trash, read_inventory)
         else:
             undo(removal, trash)
     trash.read()

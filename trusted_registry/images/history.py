@@ -204,10 +204,10 @@ def time_of(line: str) -> float | None:
     if not found:
         return None
     try:
-        whole = datetime.datetime.fromisoformat(f"{found[1]}{'+00:00' if found[3] == 'Z' else found[3]}")
+        second = datetime.datetime.fromisoformat(f"{found[1]}{'+00:00' if found[3] == 'Z' else found[3]}")
     except ValueError:
         return None
-    return whole.timestamp() + float(found[2] or 0)
+    return second.timestamp() + float(found[2] or 0)
 
 
 def _add(line: str, when: float, pulls: dict[str, dict[str, Pulls]]) -> None:
@@ -245,5 +245,5 @@ def _sized(history: History, size: int, now: float) -> History:
     """Return a history with a size, if the last one is not of this hour."""
     if history.sizes and 0 <= now - history.sizes[-1][0] < _SAMPLE_SECONDS:
         return history
-    kept = (it for it in history.sizes if now - _SAMPLED_SECONDS < it[0] <= now)
-    return replace(history, sizes=(*kept, (now, size)))
+    recent = (it for it in history.sizes if now - _SAMPLED_SECONDS < it[0] <= now)
+    return replace(history, sizes=(*recent, (now, size)))

@@ -155,8 +155,8 @@ def contents(digests: Iterable[str], listed: Listing, storage: Storage) -> dict[
     """Return small blobs by digest, manifests for example; those that are absent, damaged or larger are left out."""
     wanted = [listed.blobs[it] for it in dict.fromkeys(digests) if it in listed.blobs]
     read = storage.read([it for it in wanted if 0 <= it.size <= manifest.LARGEST])
-    whole = {f"sha256:{hashlib.sha256(content).hexdigest()}": content for content in read.values()}
-    return {digest: whole[digest] for digest in digests if digest in whole}
+    by_digest = {f"sha256:{hashlib.sha256(content).hexdigest()}": content for content in read.values()}
+    return {digest: by_digest[digest] for digest in digests if digest in by_digest}
 
 
 def links_of(entries: Iterable[Entry], storage: Storage) -> dict[str, bytes]:

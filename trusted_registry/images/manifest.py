@@ -164,12 +164,12 @@ def _first_schema(found: object) -> tuple[Descriptor, ...]:
 def _descriptor(found: object) -> Descriptor | None:
     if not isinstance(found, dict) or not is_digest(_text(found.get("digest"))):
         return None
-    size, where = found.get("size"), found.get("platform")
+    size, platform = found.get("size"), found.get("platform")
     return Descriptor(
         found["digest"],
         size if isinstance(size, int) and 0 <= size < 1 << 60 else 0,
         _text(found.get("mediaType")),
-        _platform(where) if isinstance(where, dict) else "",
+        _platform(platform) if isinstance(platform, dict) else "",
         _texts(found.get("annotations")),
         bool(found.get("urls")),
     )

@@ -160,8 +160,8 @@ class Objects:
             digest, _, pushed = third.partition(" ")
             return self._tag(path, _own(second), digest, int(pushed))
         elif verb == "remove":
-            whole = f"{_own(path)}/"
-            self._bucket.remove([it.path for it in self._bucket.objects(whole)])
+            prefix = f"{_own(path)}/"
+            self._bucket.remove([it.path for it in self._bucket.objects(prefix)])
         elif verb == "clear" and not any(self._objects(f"{path}/{it}") for it in ("_manifests", "_uploads")):
             self._remove(self._objects(f"{path}/_layers"))
         return {}
@@ -215,23 +215,23 @@ class Objects:
 
     def _tag(self, tag: str, aside: str, digest: str, pushed: int) -> times.Times:
         """Bring a tag back, unless it was pushed again; its current link comes last, and then nothing stays aside."""
-        kept = {it.path: f"{tag}{it.path.removeprefix(aside)}" for it in self._bucket.objects(f"{aside}/")}
+        moved = {it.path: f"{tag}{it.path.removeprefix(aside)}" for it in self._bucket.objects(f"{aside}/")}
         back: times.Times = {}
-        current = next((path for path in kept if path.endswith(_CURRENT)), "")
+        current = next((path for path in moved if path.endswith(_CURRENT)), "")
         if current and not self._link(f"{tag}{_CURRENT}"):
-            for path in kept.keys() - {current}:
-                self._bucket.copy(path, FOLDER + kept[path])
+            for path in moved.keys() - {current}:
+                self._bucket.copy(path, FOLDER + moved[path])
             copied = self._objects(tag)
             if f"{tag}{_CURRENT}" not in copied:
                 self._bucket.copy(current, f"{FOLDER}{tag}{_CURRENT}")
             found = self._objects(tag)
             links = [it for path, it in found.items() if "/index/" in path]
-            if others := [it for it in links if it.path not in kept.values() or it != copied.get(it.path)]:
+            if others := [it for it in links if it.path not in moved.values() or it != copied.get(it.path)]:
                 self._point(tag, others)  # pushed meanwhile
             else:
                 newest = (_CURRENT, f"/{digest.replace(':', '/')}/link")
                 back = {FOLDER + it: (int(found[it].changed), pushed - (not it.endswith(newest))) for it in found}
-        self._bucket.remove(kept)
+        self._bucket.remove(moved)
         return back
 
     def _link(self, path: str) -> bytes | None:

@@ -57,15 +57,15 @@ class Removal:
 
     def needed_by(self, inventory: Inventory) -> set[tuple[str, str]]:
         """Return repository and digest of those manifests that something in an inventory of now needs."""
-        kept: set[tuple[str, str]] = set()
+        stays: set[tuple[str, str]] = set()
         for name, some in self.manifests.items():
             repository = inventory.listing.repositories.get(name)
             named = {it.digest for it in inventory.images if it.repository == name and it.is_tagged}
             revisions = repository.revisions.items() if repository else ()
             named |= {it for it, entry in revisions if it not in some or entry.changed not in {0, some[it]}}
             needed = {digest for it in named if it for digest in inventory.needed(it)}
-            kept |= {(name, it) for it in some if it in needed}
-        return kept
+            stays |= {(name, it) for it in some if it in needed}
+        return stays
 
 
 def of(plan: Plan, inventory: Inventory, *, number: int, when: float) -> Removal:

@@ -91,10 +91,10 @@ def by_policy(policy: Policy, inventory: Inventory, history: History, now: float
     stays: dict[Image, str] = {}
     for images in _repositories(inventory):
         newest = _newest(images, policy)
-        kept = {it: why for it in images if not _signs(it) and (why := _kept(it, policy, newest, ages))}
-        kept |= {it: why for it in _orphans(images, inventory) if (why := _orphaned(it, policy, ages, inventory))}
-        kept |= _beside_unread(images, inventory)
-        stays |= _with_signatures(kept, images, inventory)
+        reasons = {it: why for it in images if not _signs(it) and (why := _why(it, policy, newest, ages))}
+        reasons |= {it: why for it in _orphans(images, inventory) if (why := _orphaned(it, policy, ages, inventory))}
+        reasons |= _beside_unread(images, inventory)
+        stays |= _with_signatures(reasons, images, inventory)
     return _plan(stays, inventory)
 
 
@@ -104,9 +104,9 @@ def without(chosen: Iterable[Image], inventory: Inventory) -> Plan:
     stays: dict[Image, str] = {}
     for images in _repositories(inventory):
         orphans = {*_orphans(images, inventory)}
-        kept = {it: "it was not named" for it in images if it not in goes and (not _signs(it) or it in orphans)}
-        kept |= _beside_unread(images, inventory)
-        stays |= _with_signatures(kept, images, inventory, goes)
+        reasons = {it: "it was not named" for it in images if it not in goes and (not _signs(it) or it in orphans)}
+        reasons |= _beside_unread(images, inventory)
+        stays |= _with_signatures(reasons, images, inventory, goes)
     return _plan(stays, inventory)
 
 
@@ -157,7 +157,7 @@ def _newest(images: list[Image], policy: Policy) -> set[Image]:
     return {*sorted(tags, key=lambda it: (it.pushed, it.name), reverse=True)[: policy.keep or 0]}
 
 
-def _kept(image: Image, policy: Policy, newest: set[Image], ages: _Ages) -> str:
+def _why(image: Image, policy: Policy, newest: set[Image], ages: _Ages) -> str:
     """Return why an image stays; "" for one that goes."""
     return next(_reasons(image, policy, newest, ages), "")
 
@@ -198,8 +198,8 @@ def _has_unread(repository: str, inventory: Inventory) -> bool:
 
 def _orphans(images: list[Image], inventory: Inventory) -> list[Image]:
     """Return the signatures whose subjects are not in their repository."""
-    here = inventory.listing.repositories[images[0].repository].revisions
-    return [it for it in images if _signs(it) and _signs(it) not in here]
+    present = inventory.listing.repositories[images[0].repository].revisions
+    return [it for it in images if _signs(it) and _signs(it) not in present]
 
 
 def _orphaned(image: Image, policy: Policy, ages: _Ages, inventory: Inventory) -> str:
@@ -209,22 +209,22 @@ def _orphaned(image: Image, policy: Policy, ages: _Ages, inventory: Inventory) -
         return "it signs an image of another repository"
     if not policy.untagged:
         return "it signs what is not here"
-    return _kept(Image(image.repository, image.digest, image.digest, image.manifest, image.pushed), policy, set(), ages)
+    return _why(Image(image.repository, image.digest, image.digest, image.manifest, image.pushed), policy, set(), ages)
 
 
 def _with_signatures(
-    kept: dict[Image, str], images: list[Image], inventory: Inventory, goes: Collection[Image] = ()
+    reasons: dict[Image, str], images: list[Image], inventory: Inventory, goes: Collection[Image] = ()
 ) -> dict[Image, str]:
     """Return the kept images, and the signatures of these, of those, and of manifests that no image here leads to."""
-    kept = dict(kept)
+    reasons = dict(reasons)
     unseen = {*inventory.listing.repositories[images[0].repository].revisions} - _reached(images, inventory)
     left = [it for it in images if it.subject and it not in goes]
     while True:
-        needed = _reached(kept, inventory) | unseen
-        more = [it for it in left if it not in kept and needed & {it.subject, it.digest}]
+        needed = _reached(reasons, inventory) | unseen
+        more = [it for it in left if it not in reasons and needed & {it.subject, it.digest}]
         if not more:
-            return kept
-        kept |= dict.fromkeys(more, "it belongs to what stays")
+            return reasons
+        reasons |= dict.fromkeys(more, "it belongs to what stays")
 
 
 def _reached(images: Iterable[Image], inventory: Inventory) -> set[str]:

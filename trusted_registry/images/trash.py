@@ -92,25 +92,25 @@ class Trash:
 
         A repository in which nothing is left leaves the catalog.
         """
-        kept = removal.needed_by(inventory)
+        stays = removal.needed_by(inventory)
         unlink = [
             ("unlink", revision_path(name, digest), f"{removal.folder}/links/{digest}", f"{pushed}")
             for name, some in removal.manifests.items()
             for digest, pushed in some.items()
-            if (name, digest) not in kept
+            if (name, digest) not in stays
         ]
         self._run(unlink, removal)
         self._run([("clear", f"repositories/{name}", "", "") for name in removal.blobs], removal)
 
     def link(self, removal: Removal, inventory: Inventory) -> None:
         """Have the registry give those manifests again that something in an inventory of now needs."""
-        kept = removal.needed_by(inventory)
-        links = [_link(revision_path(*it), it[1]) for it in sorted(kept)]
+        stays = removal.needed_by(inventory)
+        links = [_link(revision_path(*it), it[1]) for it in sorted(stays)]
         for name in removal.blobs:
             there = inventory.listing.repositories.get(name)
             digests = {
                 *(there.revisions if there else ()),
-                *(digest for repository, digest in kept if repository == name),
+                *(digest for repository, digest in stays if repository == name),
             }
             found = [inventory.manifests[it] for it in sorted(digests) if it in inventory.manifests]
             links += [_link(layer_path(name, blob.digest), blob.digest) for it in found for blob in it.blobs]

@@ -52,8 +52,8 @@ def measure(inventory: Inventory) -> Usage:
     """Return the bytes that an inventory takes."""
     listing, needs = inventory.listing, _needs(inventory)
     holders = Counter(digest for needed in needs.values() for digest in needed)
-    kept = {name: _kept(name, inventory) for name in listing.names}
-    sharers = Counter(digest for digests in kept.values() for digest in digests)
+    needed = {name: _needed(name, inventory) for name in listing.names}
+    sharers = Counter(digest for digests in needed.values() for digest in digests)
     tagged = _union(needs[it] for it in inventory.images if it.is_tagged)
     untagged = _union(needs[it] for it in inventory.images if not it.is_tagged) - tagged
 
@@ -64,12 +64,12 @@ def measure(inventory: Inventory) -> Usage:
         return Bytes(size(digests) + links, size(it for it in digests if counts[it] == 1) + links)
 
     return Usage(
-        {name: measured(it, sharers, _links(name, listing)) for name, it in kept.items() if not is_ours(name)},
+        {name: measured(it, sharers, _links(name, listing)) for name, it in needed.items() if not is_ours(name)},
         {it: measured(needed, holders, _links_of(it, inventory)) for it, needed in needs.items()},
         total(listing),
         size(untagged),
-        size(set(listing.blobs) - _union(kept.values())),
-        size(_union(kept.values()) - _union(it for name, it in kept.items() if not is_trash(name))),
+        size(set(listing.blobs) - _union(needed.values())),
+        size(_union(needed.values()) - _union(it for name, it in needed.items() if not is_trash(name))),
         _uploads(listing),
         _strays(listing),
     )
@@ -79,7 +79,7 @@ def _needs(inventory: Inventory) -> dict[Image, frozenset[str]]:
     return {it: inventory.needed(it.digest) for it in inventory.images}
 
 
-def _kept(name: str, inventory: Inventory) -> set[str]:
+def _needed(name: str, inventory: Inventory) -> set[str]:
     """Return all that the manifests of a repository keep from being collected; a layer alone is kept by nobody."""
     repository: Repository = inventory.listing.repositories[name]
     return _union(inventory.needed(it) for it in repository.revisions)

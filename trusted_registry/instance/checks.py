@@ -96,9 +96,9 @@ def check_address(run: Run, engine: Engine, *, nat: bool = False) -> None:
     host = run.settings.address
     if run.console.dry or not address.is_elsewhere(host):
         return
-    kept = run.settings.saved_flags_before.get("address") == host
-    if nat or kept:
-        if not (reason := route.broken(run.settings, _on_port(run.settings, engine), kept=kept)):
+    is_saved = run.settings.saved_flags_before.get("address") == host
+    if nat or is_saved:
+        if not (reason := route.broken(run.settings, _on_port(run.settings, engine), is_saved=is_saved)):
             return
         if nat:
             raise _no_route(run.settings, reason)

@@ -146,8 +146,8 @@ def _collect(name: str, program: Sequence[str], run: Run, engine: Engine) -> Non
 
 def _taking_pushes(config: bytes) -> bytes:
     """Return a configuration without what forbids changes."""
-    whole = _STORAGE + _MAINTENANCE + _READ_ONLY
-    return config.replace(whole, _STORAGE).replace(_READ_ONLY, b"")
+    extended = _STORAGE + _MAINTENANCE + _READ_ONLY
+    return config.replace(extended, _STORAGE).replace(_READ_ONLY, b"")
 
 
 def refusing_pushes(config: bytes) -> bytes:

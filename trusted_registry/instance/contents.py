@@ -44,7 +44,7 @@ def share(
     """Have an instance find some of its files as they are here; those that are live, as they are by now."""
     image = instance.image.id or instance.image.name
     with _alone(run):
-        newest = [it.with_content(it.source.read_bytes()) if it.live else it for it in changed]
+        newest = [it.with_content(it.source.read_bytes()) if it.immediate else it for it in changed]
         engine.fill(instance.files_volume, instance.installation, image, newest, meanwhile)
 
 
@@ -63,7 +63,7 @@ def share_users(run: Run, engine: Engine) -> None:
         if not ownership.is_own(container, own, engine):
             continue
         with _alone(run):
-            file = File(users.FILE, path, path.read_bytes() if files.exists(path) else b"", secret=True, live=True)
+            file = File(users.FILE, path, path.read_bytes() if files.exists(path) else b"", secret=True, immediate=True)
             id_, image = installation.known(own.folder).id, container.image_id or container.image
             engine.fill(container.files_volume, id_, image, [file])
 

@@ -31,12 +31,12 @@ def brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who 
 ) -> bool:
     """Have a registry run behind a front, or again without one; return whether anything had to be done."""
     if container:
-        images.tell_of_change(instance.image, container, run)
+        images.say_change(instance.image, container, run)
     try:
         changed = _brought_up(instance, container, run, engine, before, meanwhile)
     except PortTakenError:  # who holds it is told as well
         raise ports.taken_error(instance.published.port, run.settings, engine) from None
-    before.tell_gap()
+    before.say_gap()
     return changed
 
 
@@ -61,7 +61,7 @@ def _brought_up(  # noqa: PLR0913, PLR0917 - see above
     changed = _stands(there, container, run, engine)
     if container.state == "running" and container.digest == instance.digest:
         differing = [] if run.console.dry else contents.differing(instance, engine)
-        if all(it.live for it in differing):
+        if all(it.immediate for it in differing):
             return _kept_up(instance, differing, run, engine) or changed
     switch.make(instance, container, run, engine, meanwhile)
     return True
@@ -94,7 +94,7 @@ def _kept_up(instance: Instance, differing: Sequence[File], run: Run, engine: En
     if differing:
         contents.share(instance, differing, run, engine)
         run.console.say("users: the registry reads the file as it is now")
-    at = _door(instance, run)
+    at = _endpoint(instance, run)
     if run.console.dry or proof.holds(at, run.settings):
         return False
     engine.restart(instance.name)
@@ -104,7 +104,7 @@ def _kept_up(instance: Instance, differing: Sequence[File], run: Run, engine: En
     return True
 
 
-def _door(instance: Instance, run: Run) -> probe.Endpoint:
+def _endpoint(instance: Instance, run: Run) -> probe.Endpoint:
     """Return the endpoint at which clients meet a registry."""
     return probe.Endpoint(instance.published.listen or run.settings.address, instance.published.port)
 
@@ -146,7 +146,7 @@ def turn_on(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who doe
         stand(made, run, engine, before, meanwhile)
         if not run.console.dry:
             with proof.explained(made.name, run, engine):
-                proof.check_at(_door(made, run), made.name, run.settings, engine)
+                proof.check_at(_endpoint(made, run), made.name, run.settings, engine)
 
 
 @contextlib.contextmanager
@@ -184,14 +184,14 @@ def renew_front(instance: Instance, there: Container | None, container: Containe
     engine.make_network(instance.network, instance.installation)
     if there and there.state == "running":
         run.console.say("front: is replaced now; new connections fail for a moment")
-    with predecessor.kept(named, engine) as before:
+    with predecessor.preserved(named, engine) as before:
         before.make_way(there)
         stand(instance, run, engine, before)
         if container.state == "running" and not run.console.dry:
             with proof.explained(instance.name, run, engine):
                 wanted = proof.shown_by(container, run.settings.container, engine)
-                proof.check_leads(_door(instance, run), instance.name, engine, wanted)
-        before.tell_gap()
+                proof.check_leads(_endpoint(instance, run), instance.name, engine, wanted)
+        before.say_gap()
 
 
 def turn_off(  # noqa: PLR0913, PLR0917 - see above
@@ -221,7 +221,7 @@ def turn_off(  # noqa: PLR0913, PLR0917 - see above
         engine.start(instance.name, meanwhile)
         if not run.console.dry:
             with proof.explained(instance.name, run, engine):
-                proof.check_at(_door(instance, run), instance.name, run.settings, engine)
+                proof.check_at(_endpoint(instance, run), instance.name, run.settings, engine)
     except BaseException:
         with contextlib.suppress(RegistryError):
             engine.remove(instance.name, at_once=True)

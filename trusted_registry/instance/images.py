@@ -92,7 +92,7 @@ def named(settings: Settings, container: Container) -> Image:
     return Image(made.reference if made else container.image, container.image_id)
 
 
-def tell_of_change(image: Image, container: Container, run: Run) -> None:
+def say_change(image: Image, container: Container, run: Run) -> None:
     """Say that a container runs another image than the wanted one, where that is so."""
     if container.image_id and image.id not in ("", container.image_id):
         was, now = (it.removeprefix("sha256:")[:12] for it in (container.image_id, image.id))

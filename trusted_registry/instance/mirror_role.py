@@ -111,14 +111,14 @@ def folder_of(settings: Settings, upstream: Upstream) -> Path:
     return settings.folder / "mirrors" / upstream.name.replace(":", "_")
 
 
-def _proxies(kept: Path, environ: Mapping[str, str]) -> bytes:
+def _proxies(path: Path, environ: Mapping[str, str]) -> bytes:
     """Return the lines of a shell that name the proxies of this run; those kept before, if it has no such variable.
 
     A timer that renews the certificate has none, and the mirror is to reach its upstream after that as before.
     """
     said = {it: environ[it] for it in PROXIES if it in environ}
     if not said:
-        return content(kept)
+        return content(path)
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in said.items() if value).encode()
 
 

@@ -116,34 +116,34 @@ class File:
     Args:
         name: Name in the folder of the container.
         source: Path on this machine.
-        given: Its bytes, or the template and the values that they are rendered from.
+        body: Its bytes, or the template and the values that they are rendered from.
         secret: Whether the owner alone may read the file.
-        live: Whether a change counts at once, in the container that runs.
+        immediate: Whether a change counts at once, in the container that runs.
         handed: Whether a change counts for a registry that takes over in the same container.
         made: Whether the file is made for the instance, and written to its path on this machine then.
     """
 
     name: str
     source: Path
-    given: bytes | Rendered = field(repr=False)
+    body: bytes | Rendered = field(repr=False)
     secret: bool = False
-    live: bool = False
+    immediate: bool = False
     handed: bool = False
     made: bool = False
 
     @property
     def content(self) -> bytes:
         """Its bytes."""
-        return self.given if isinstance(self.given, bytes) else self.given.content
+        return self.body if isinstance(self.body, bytes) else self.body.content
 
     @property
     def digest(self) -> str:
         """SHA-256 in hex of the bytes, or of what they are rendered from."""
-        return hashlib.sha256(self.given).hexdigest() if isinstance(self.given, bytes) else self.given.digest
+        return hashlib.sha256(self.body).hexdigest() if isinstance(self.body, bytes) else self.body.digest
 
     def with_content(self, content: bytes) -> File:
         """Return this file with other bytes, or itself where they are no others: its digest is the same then."""
-        return self if content == self.content else dataclasses.replace(self, given=content)
+        return self if content == self.content else dataclasses.replace(self, body=content)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class Instance:
     def digest(self) -> str:
         """Short digest of everything whose change calls for a new container, kept as a label."""
         # The key belongs to its certificate, and a change of what is live or handed over needs no new container.
-        read = [(it.name, it.digest) for it in self.files if not (it.live or it.handed)]
+        read = [(it.name, it.digest) for it in self.files if not (it.immediate or it.handed)]
         said = json.dumps([self.role, _options(self, ""), self.image.id, self.command, read])
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 

@@ -106,11 +106,11 @@ def is_own(container: Container, settings: Settings, engine: Engine) -> bool:
 
 def _reads(settings: Settings, engine: Engine) -> bool:
     """Whether all that the container was given of this machine lies beside the certificates, by whichever path."""
-    given = _given(settings.container, engine)
-    return bool(given) and all(path.resolve().is_relative_to(settings.folder.resolve()) for path in given)
+    mounted = _mounted(settings.container, engine)
+    return bool(mounted) and all(path.resolve().is_relative_to(settings.folder.resolve()) for path in mounted)
 
 
-def _given(name: str, engine: Engine) -> list[Path]:
+def _mounted(name: str, engine: Engine) -> list[Path]:
     """Return the files of this machine that a container was given."""
     return [Path(path) for holder, path in engine.bind_mounts() if holder == name]
 
@@ -161,7 +161,7 @@ def _foreign(container: Container, settings: Settings, engine: Engine) -> Regist
             f"A container named {name} exists (image {container.image}), and this project did not make it.",
             cure=f"{another}; or, if nobody needs it: {pasteable(['docker', 'rm', '--force', name])}",
         )
-    folder = next((path.parent for path in _given(name, engine)), None)
+    folder = next((path.parent for path in _mounted(name, engine)), None)
     if folder is None:
         return RegistryError(f"The registry {name} is another checkout's.", cure=another)
     if container.installation or files.exists(folder):

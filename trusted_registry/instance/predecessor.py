@@ -25,7 +25,7 @@ _QUICK = 1.0
 
 
 @contextlib.contextmanager
-def kept(run: Run, engine: Engine) -> Iterator[Predecessor]:
+def preserved(run: Run, engine: Engine) -> Iterator[Predecessor]:
     """Keep the running container until its successor has proved itself; have the old one run again if that fails.
 
     Raises:
@@ -128,7 +128,7 @@ class Predecessor:
         finally:
             late.cancel()
 
-    def tell_gap(self) -> None:
+    def say_gap(self) -> None:
         """Say how long the registry, or its front, answered nobody while that was replaced."""
         if self.told_to_stop is not None and not self._run.console.dry:
             seconds = time.monotonic() - self.told_to_stop

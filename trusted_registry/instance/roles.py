@@ -68,7 +68,7 @@ def tls(settings: Settings, image: Image, entrypoint: tuple[str, ...] = ()) -> I
     read = [file_of(folder, "domain.crt", handed=handed), file_of(folder, "domain.key", secret=True, handed=handed)]
     if users.is_login_required(folder):
         path = users.users_file(folder)
-        read.append(File(users.FILE, path, content(path), secret=True, live=True))
+        read.append(File(users.FILE, path, content(path), secret=True, immediate=True))
     private = settings.storage and files.exists(folder / STORAGE_CA)
     if private:
         read.append(file_of(folder, STORAGE_CA))

@@ -32,20 +32,20 @@ _LISTENS = re.compile(r"([0-9a-f]{32}) ([0-9a-f]{32})\s*")
 """Line by which the listener says that it listens: the word that it says, and the one that is to be answered."""
 
 
-def broken(settings: Settings, own: Container | None = None, *, kept: bool = False) -> str:
+def broken(settings: Settings, own: Container | None = None, *, is_saved: bool = False) -> str:
     """Return why the registry's address and port do not lead to this machine; "" where they do.
 
     Args:
         settings: Settings of the registry.
         own: This installation's container that has the port already; None tries the port, which is free then.
-        kept: Whether an earlier run tried this address, and ended well.
+        is_saved: Whether an earlier run tried this address, and ended well.
     """
     server = settings.folder / "domain.crt"
     seen = observe.ask(Endpoint(settings.address, settings.port))
     if seen.certificate and files.exists(server) and seen.fingerprint == inspect.read(server).fingerprint:
         return ""
     if own:
-        return _led_elsewhere(seen, own, settings, kept=kept)
+        return _led_elsewhere(seen, own, settings, is_saved=is_saved)
     try:
         argv = [*_prefix(settings), sys.executable, "-B", "-m", __name__, settings.listen, str(settings.port)]
         argv.append(str(SECONDS + 1))
@@ -54,18 +54,18 @@ def broken(settings: Settings, own: Container | None = None, *, kept: bool = Fal
     return _tried(argv, settings)
 
 
-def _led_elsewhere(seen: Observation, own: Container, settings: Settings, *, kept: bool) -> str:
+def _led_elsewhere(seen: Observation, own: Container, settings: Settings, *, is_saved: bool) -> str:
     """Return why an address does not lead to the container that runs; "" where it shows what that one shows here.
 
     That may be another certificate than the one on disk, which is served only after `up`. Some routers pass nothing on
     for a moment: an address that was tried before stays, unless something else answers there.
     """
-    here = observe.ask(Endpoint(settings.address, settings.port, via=own.listen or "127.0.0.1"))
-    if seen.certificate and seen.fingerprint == here.fingerprint:
+    own_port = observe.ask(Endpoint(settings.address, settings.port, via=own.listen or "127.0.0.1"))
+    if seen.certificate and seen.fingerprint == own_port.fingerprint:
         return ""
     if seen.connect_error:
-        return "" if kept else _NOTHING
-    return "" if kept and not seen.certificate and not here.certificate else "another server answers there"
+        return "" if is_saved else _NOTHING
+    return "" if is_saved and not seen.certificate and not own_port.certificate else "another server answers there"
 
 
 def _prefix(settings: Settings) -> list[str]:

@@ -82,7 +82,7 @@ def run_tls(
     if fronted_here:
         switch.settle(run, engine)
     container = ownership.claimed(run, engine)
-    with predecessor.kept(run, engine) as before:
+    with predecessor.preserved(run, engine) as before:
         if container and container.role == Role.PLAIN:
             name = run.settings.container
             run.console.say(f"{name}: the plain HTTP registry gives way to the TLS one; its images stay")
@@ -111,7 +111,7 @@ def run_plain(run: Run, engine: Engine, *, lan: bool) -> bool:
             cure="./inv registry.tls; or without a login: ./inv registry.user.list, then registry.user.remove each.",
         )
     container = ownership.claimed(run, engine)
-    with predecessor.kept(run, engine) as before:
+    with predecessor.preserved(run, engine) as before:
         if Role.TLS in {it.role for it in (container, before.container) if it}:
             raise RegistryError(
                 f"The TLS registry runs as {run.settings.container}; plain HTTP would be a step back.",
@@ -148,16 +148,16 @@ def _brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who
         return fronted.brought_up(instance, container, run, engine, before, meanwhile)
     if container and container.digest == instance.digest and container.state == "running":
         differing = [] if run.console.dry else contents.differing(instance, engine)
-        if all(it.live or it.handed for it in differing):
+        if all(it.immediate or it.handed for it in differing):
             return _kept_up(instance, container, differing, run, engine)
     if container:
-        images.tell_of_change(instance.image, container, run)
+        images.say_change(instance.image, container, run)
     try:
         _replace(instance, container, run, engine, before, meanwhile, prepare)
     except PortTakenError:  # who holds it is told as well
         raise ports.taken_error(instance.published.port, run.settings, engine) from None
     _prove(instance, run, engine)
-    before.tell_gap()
+    before.say_gap()
     return True
 
 

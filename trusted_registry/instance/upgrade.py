@@ -41,36 +41,36 @@ def rehearse(instance: Instance, container: Container | None, run: Run, engine: 
         proof.rehearse_beside(instance, container, run, engine)
         return
     met = front.as_met(container, run.settings, engine)
-    here = probe.Endpoint(met.listen or run.settings.address, met.port or run.settings.port)
+    current = probe.Endpoint(met.listen or run.settings.address, met.port or run.settings.port)
     other = "image" if instance.image.id not in ("", container.image_id) else "storage"
     with _login(instance, run, engine) as login:
-        proof.rehearse_beside(instance, container, run, engine, lambda at: _compare(here, at, login, run, other))
+        proof.rehearse_beside(instance, container, run, engine, lambda at: _compare(current, at, login, run, other))
 
 
 @contextlib.contextmanager
 def _login(instance: Instance, run: Run, engine: Engine) -> Iterator[users.Login | None]:
     """Yield a login that both registries take until the context ends; None without users."""
-    live = [it for it in instance.files if it.live]
+    immediate = [it for it in instance.files if it.immediate]
 
     def share() -> None:
         contents.share_users(run, engine)
-        contents.share(instance, live, run, engine)
+        contents.share(instance, immediate, run, engine)
 
     with contextlib.ExitStack() as stack:
-        if live:
+        if immediate:
             stack.callback(share)
         login = stack.enter_context(users.temporary_login(run.settings.folder, run.console))
-        if live:
+        if immediate:
             share()
         yield login
 
 
-def _compare(here: probe.Endpoint, there: probe.Endpoint, login: users.Login | None, run: Run, other: str) -> None:
+def _compare(current: probe.Endpoint, there: probe.Endpoint, login: users.Login | None, run: Run, other: str) -> None:
     from trusted_registry.registry import holdings
     from trusted_registry.registry.api import RegistryClient
 
     tls = probe.context(issue.trust_anchor(run.settings.folder).path)
-    before, after = RegistryClient(here, tls, login), RegistryClient(there, tls, login)
+    before, after = RegistryClient(current, tls, login), RegistryClient(there, tls, login)
     if login:
         before.admits()
     try:

@@ -34,8 +34,8 @@ HOSTING = "hosting.yaml"
 OBJECTS = (SECRET, "registry.yaml", "trust.yaml", HOSTING)
 FILES = ("namespace.yaml", *OBJECTS)
 _SHOWN = ("kustomization.yaml", *FILES)
-_HIDDEN = f"# These have keys.\n{SECRET}\n"
-_MARKS = {".gitignore": _HIDDEN, "kustomization.yaml": "# kubectl apply --kustomize applies these"}
+_IGNORED = f"# These have keys.\n{SECRET}\n"
+_MARKS = {".gitignore": _IGNORED, "kustomization.yaml": "# kubectl apply --kustomize applies these"}
 """Beginnings of files that a folder of manifests has, and by which one of somebody else's is known."""
 _SIZE = re.compile(r'^size: "([^"]+)"$', re.MULTILINE)
 
@@ -93,7 +93,7 @@ def render(cluster: Cluster, folder: Path) -> list[Write]:
     charted = {**fixed, **named, "namespace": "{{ .Release.Namespace | toJson }}"}
     values = "".join(f"{name}: {value}\n" for name, value in cluster.changeable.items())
     return [
-        Write(folder / ".gitignore", _HIDDEN.encode()),
+        Write(folder / ".gitignore", _IGNORED.encode()),
         *(_write(folder, name, plain) for name in _SHOWN),
         _write(chart, "Chart.yaml", {}),
         Write(chart / "values.yaml", values.encode()),
@@ -113,7 +113,7 @@ def _fixed(cluster: Cluster) -> dict[str, object]:
     return {
         "files": {it.name: _base64(it.content) for it in instance.files},
         # Users count at once in the pods that run.
-        "files_sum": _sum({it.name: it.content for it in instance.files if not it.live}),
+        "files_sum": _sum({it.name: it.content for it in instance.files if not it.immediate}),
         "kit": {name: _base64(content) for name, content in kit.items()},
         "kit_sum": _sum(kit),
         "kit_name": name,

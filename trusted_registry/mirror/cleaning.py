@@ -101,8 +101,8 @@ def _fetched(repository: Repository) -> float:
 def _freed(goes: Iterable[str], found: Inventory) -> int:
     """Return the bytes of all that no repository which stays has."""
     names = set(goes)
-    kept = {digest for name, digests in holdings.held(found).items() if name not in names for digest in digests}
-    return sum(found.listing.disk(it) for it in found.listing.blobs if it not in kept)
+    needed = {digest for name, digests in holdings.held(found).items() if name not in names for digest in digests}
+    return sum(found.listing.disk(it) for it in found.listing.blobs if it not in needed)
 
 
 def carry_out(upstream: Upstream, goes: Iterable[str], run: Run, engine: Engine, image: Image) -> None:

@@ -16,14 +16,14 @@ from trusted_registry.mirror import pull
 from trusted_registry.mirror.upstream import DOCKER_HUB, canonical
 from trusted_registry.registry.api import RegistryClient
 
-_STORED = 30.0
+_STORE_SECONDS = 30.0
 """Seconds in which a mirror puts down what it has given: version 2.8 does so beside, with a request of its own."""
 _PAUSE = 0.5
 _REFERENCE = re.compile(r"(?P<repository>[^:@]+)(?::(?P<tag>[^:@]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?")
 
 
 @dataclass(frozen=True)
-class Reference:
+class UpstreamImage:
     """Reference of an image in an upstream: its host, its repository, and tag or digest."""
 
     upstream: str
@@ -44,7 +44,7 @@ class Filled:
     bytes: int
 
 
-def parse(text: str) -> Reference:
+def parse(text: str) -> UpstreamImage:
     """Return a reference as docker reads it: of the Docker Hub without a host, library/ without a user, latest.
 
     Raises:
@@ -61,10 +61,10 @@ def parse(text: str) -> Reference:
     if not found or not reference.is_repository(repository) or not reference.is_tag(tag):
         cure = "Use one such as docker.io/library/alpine:3.20 or ghcr.io/org/app@sha256:…"
         raise SettingError(f"{text!r} is no image of a registry that is mirrored.", cure=cure)
-    return Reference(upstream, repository, found["digest"] or tag)
+    return UpstreamImage(upstream, repository, found["digest"] or tag)
 
 
-def fill(wanted: Reference, client: RegistryClient, progress: Progress, *, every: bool) -> tuple[Filled, set[str]]:
+def fill(wanted: UpstreamImage, client: RegistryClient, progress: Progress, *, every: bool) -> tuple[Filled, set[str]]:
     """Have a mirror fetch an image, with every blob.
 
     Args:
@@ -100,7 +100,7 @@ def fill(wanted: Reference, client: RegistryClient, progress: Progress, *, every
     return Filled(len(found), blobs, size), digests
 
 
-def private(wanted: Reference) -> RegistryError:
+def private(wanted: UpstreamImage) -> RegistryError:
     """Return the error of an image for which an upstream asks its mirror for a login, whose password no mirror has."""
     return RegistryError(
         f"{wanted.upstream} gives {wanted} to nobody without a login, and a mirror has none: it holds public images.",
@@ -108,13 +108,13 @@ def private(wanted: Reference) -> RegistryError:
     )
 
 
-def await_held(wanted: Reference, digests: set[str], container: str, engine: Engine) -> None:
+def await_held(wanted: UpstreamImage, digests: set[str], container: str, engine: Engine) -> None:
     """Wait until a mirror holds all digests of an image that was fetched.
 
     Raises:
         RegistryError: The mirror does not store a part, such as on a full disk.
     """
-    end = time.monotonic() + _STORED
+    end = time.monotonic() + _STORE_SECONDS
     while left := digests - set(VolumeStorage(container, engine).files().blobs):
         if time.monotonic() > end:
             wrong = f"The mirror gave {wanted} and does not hold {len(left)} of its parts: its disk may be full."

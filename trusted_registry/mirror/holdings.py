@@ -13,14 +13,14 @@ from trusted_registry.images.listing import Listing
 from trusted_registry.images.volume import VolumeStorage
 
 _CONTENT = re.compile(r"/v2/[^ ?]+/(?:blobs|manifests)/(?P<digest>sha256:[0-9a-f]{64})")
-_GIVEN = frozenset({"200", "206"})
+_DELIVERED = frozenset({"200", "206"})
 _SPAN = re.compile(r"([0-9.]+)(h|ms|µs|us|ns|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9}
 """Units of a duration (Go, time.Duration.String)."""
 
 
 @dataclass(frozen=True)
-class Answers:
+class CacheUse:
     """Answers to clients since a time: those from the disk, and those for which the upstream was asked.
 
     Layers, configurations and manifests by digest are counted. A tag is none: the upstream is always asked for that.
@@ -41,7 +41,7 @@ class Holdings:
     images: int
     bytes: int
     free: int | None
-    answers: Answers
+    cache_use: CacheUse
     oldest: float
     newest: float
 
@@ -54,13 +54,13 @@ def find(name: str, engine: Engine) -> Holdings:
     """
     found = inventory.find(VolumeStorage(name, engine))
     times = [float(it.pushed) for it in found.images if it.pushed]
-    answers = count(engine.log_since(name, 0), found.listing)
+    cache_use = count(engine.log_since(name, 0), found.listing)
     total = usage.total(found.listing)
     newest, oldest = max(times, default=0.0), min(times, default=0.0)
-    return Holdings(len(found.images), total, found.listing.free, answers, oldest, newest)
+    return Holdings(len(found.images), total, found.listing.free, cache_use, oldest, newest)
 
 
-def count(lines: Iterable[str], listing: Listing) -> Answers:
+def count(lines: Iterable[str], listing: Listing) -> CacheUse:
     """Return the hits and misses among the answers in a mirror's log.
 
     An answer is a miss where the content came to the disk after the question: each is fetched but once. One that is not
@@ -78,7 +78,7 @@ def count(lines: Iterable[str], listing: Listing) -> Answers:
             missed = held.changed >= int(when - took)
             misses += missed
             hits += not missed
-    return Answers(hits, misses, since)
+    return CacheUse(hits, misses, since)
 
 
 def _asked(line: str) -> tuple[str, float] | None:
@@ -88,7 +88,7 @@ def _asked(line: str) -> tuple[str, float] | None:
     said = history.fields(line)
     found = _CONTENT.match(said.get("http.request.uri", ""))
     # Questions of this project name no program.
-    if not found or said.get("http.response.status") not in _GIVEN or not said.get("http.request.useragent"):
+    if not found or said.get("http.response.status") not in _DELIVERED or not said.get("http.request.useragent"):
         return None
     if said.get("http.request.method") != "GET":
         return None

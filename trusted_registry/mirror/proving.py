@@ -110,19 +110,19 @@ def _prove_held(upstream: Upstream, client: RegistryClient, run: Run, engine: En
         RegistryError: The mirror does not give that image.
     """
     found = inventory.find(VolumeStorage(serving.of(upstream, run).settings.container, engine))
-    whole = _whole(found)
-    if not whole:
+    complete = _complete(found)
+    if not complete:
         return False
-    repository, made = min(whole, key=lambda it: sum(part.size for part in it[1].blobs))
+    repository, made = min(complete, key=lambda it: sum(part.size for part in it[1].blobs))
     client.manifest(repository, made.digest)
     for part in made.blobs:
         pull.fetch(client, repository, part)
     named = _named(repository, made, found)
-    run.console.say(f"proof: the mirror gives {upstream.name}/{named}, which it holds; {len(whole)} such in all")
+    run.console.say(f"proof: the mirror gives {upstream.name}/{named}, which it holds; {len(complete)} such in all")
     return True
 
 
-def _whole(found: Inventory) -> list[tuple[str, Manifest]]:
+def _complete(found: Inventory) -> list[tuple[str, Manifest]]:
     """Return the images of which a mirror holds every part, with their repositories."""
     held = {name: frozenset(digests) for name, digests in holdings.held(found).items()}
     every = [

@@ -176,8 +176,8 @@ class RegistryClient:
                 left -= len(chunk)
                 hashed.update(chunk)
                 yield chunk
-            whole = not left and not answer.read(1)
-        if not whole or f"sha256:{hashed.hexdigest()}" != digest:
+            is_complete = not left and not answer.read(1)
+        if not is_complete or f"sha256:{hashed.hexdigest()}" != digest:
             raise self._broken(deed, "what came is something else")
 
     def has_blob(self, repository: str, digest: str) -> bool:

@@ -31,7 +31,7 @@ SHORTEST = 8
 """Characters of a password: NIST's minimum (SP 800-63B, 5.1.1.2:
 pages.nist.gov/800-63-3/sp800-63b.html#memsecretver). The registry locks nobody out who guesses."""
 
-_VISITOR = "trusted-registry-proof."
+_TEMPORARY = "trusted-registry-proof."
 _VISITOR_COST = 4  # its password is 256 random bits: there is nothing to guess
 _VISIT = 3600.0
 """Seconds after which a login of the proof is one that a killed run left behind."""
@@ -86,7 +86,7 @@ def read(folder: Path) -> dict[str, str]:
     Raises:
         RegistryError: The file cannot be read, or has a line for which the registry would refuse everybody.
     """
-    return {name: hashed for name, hashed in _entries(folder).items() if not name.startswith(_VISITOR)}
+    return {name: hashed for name, hashed in _entries(folder).items() if not name.startswith(_TEMPORARY)}
 
 
 def is_read(hashed: str) -> bool:
@@ -103,7 +103,7 @@ def name(text: str) -> str:
     Raises:
         SettingError: The name is not valid.
     """
-    if not _NAME.match(text) or text.startswith(_VISITOR):
+    if not _NAME.match(text) or text.startswith(_TEMPORARY):
         raise SettingError(f"The name of the user is {text!r}.", cure="Use letters, digits, . _ @ + -, 64 at most.")
     return text
 
@@ -150,7 +150,7 @@ def remove(folder: Path, name: str) -> None:
         entries = _entries(folder)
         if entries.pop(name, None) is None:
             return
-        if all(other.startswith(_VISITOR) for other in entries):
+        if all(other.startswith(_TEMPORARY) for other in entries):
             files.remove(users_file(folder), keep=folder)
         else:
             _store(folder, entries)
@@ -173,7 +173,7 @@ def temporary_login(folder: Path | None, console: Console) -> Iterator[Login | N
     if console.dry or folder is None or not is_login_required(folder):
         yield None
         return
-    login = Login(f"{_VISITOR}{int(time.time())}.{secrets.token_hex(4)}", secrets.token_urlsafe(32))
+    login = Login(f"{_TEMPORARY}{int(time.time())}.{secrets.token_hex(4)}", secrets.token_urlsafe(32))
     save(folder, login, _VISITOR_COST)
     try:
         yield login
@@ -191,8 +191,8 @@ def _store(folder: Path, entries: Mapping[str, str]) -> None:
 
 
 def _is_left_behind(name: str) -> bool:
-    begun = name.removeprefix(_VISITOR).partition(".")[0]
-    return name.startswith(_VISITOR) and not (begun.isdecimal() and abs(time.time() - int(begun)) < _VISIT)
+    begun = name.removeprefix(_TEMPORARY).partition(".")[0]
+    return name.startswith(_TEMPORARY) and not (begun.isdecimal() and abs(time.time() - int(begun)) < _VISIT)
 
 
 def _entries(folder: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.instance.model import Image
 from trusted_registry.swarm import proof_login
-from trusted_registry.swarm.model import Node, at
+from trusted_registry.swarm.model import SwarmNode, at
 from trusted_registry.trust.remote.hosts import HostResult
 
 OLDEST = (20, 10)
@@ -32,7 +32,7 @@ _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 
 
 @dataclass(frozen=True)
-class Facts:
+class HostFacts:
     """A host as its script saw it.
 
     Args:
@@ -87,7 +87,7 @@ def give_address(virtual: str, hosts: Sequence[str], port: int, installation: st
     ).encode()
 
 
-def facts(result: HostResult, since: float) -> Facts:
+def facts(result: HostResult, since: float) -> HostFacts:
     """Return the facts that a host's script told, at some time since one in seconds since the epoch.
 
     Raises:
@@ -100,7 +100,7 @@ def facts(result: HostResult, since: float) -> Facts:
     told = [fact.partition("=")[::2] for fact in result.facts]
     one = dict(told)
     try:
-        return Facts(
+        return HostFacts(
             host=result.host,
             engine=one["engine"],
             state=one["state"],
@@ -123,7 +123,7 @@ def _outside(moment: float, begin: float, end: float) -> float:
     return min(moment - begin, 0) or max(moment - end, 0)
 
 
-def check(found: Facts) -> None:
+def check(found: HostFacts) -> None:
     """Insist on an engine and a clock that will do.
 
     Raises:
@@ -141,7 +141,7 @@ def check(found: Facts) -> None:
         )
 
 
-def node_of(host: str, nodes: Iterable[Node], found: Facts | None, init: str) -> Node:
+def node_of(host: str, nodes: Iterable[SwarmNode], found: HostFacts | None, init: str) -> SwarmNode:
     """Return the node that a host is.
 
     Args:

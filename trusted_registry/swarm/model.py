@@ -18,7 +18,7 @@ BROKEN_OFF = ("paused", "rollback_started", "rollback_paused", "rollback_complet
 
 
 @dataclass(frozen=True)
-class Node:
+class SwarmNode:
     """A machine of the swarm, by its address; `state` and `availability` are the swarm's own words."""
 
     id: str
@@ -47,7 +47,7 @@ class Node:
         return self.availability if self.state == READY else self.state
 
 
-def at(host: str, id_: str, nodes: Iterable[Node]) -> Node | None:
+def at(host: str, id_: str, nodes: Iterable[SwarmNode]) -> SwarmNode | None:
     """Return the node of a host by its address or its id; that which works, of several entries for one host."""
     listed = [replace(it, address=host) for it in nodes if it.address == host or it.id == id_]
     return min(listed, key=lambda it: not it.works, default=None)
@@ -110,7 +110,7 @@ class Task:
         return self.labels.get(DIGEST_LABEL, "")
 
 
-def newest(service: str, node: Node | None, tasks: Iterable[Task]) -> Task:
+def newest(service: str, node: SwarmNode | None, tasks: Iterable[Task]) -> Task:
     """Return the task of a service on a node that is to run, rather one that does; one of no state where none is."""
     own = [it for it in tasks if node and (it.service, it.node, it.wanted) == (service, node.id, RUNNING)]
     return min(own, key=lambda it: not it.runs, default=Task(service, "", "", ""))

@@ -12,7 +12,7 @@ from trusted_registry import files
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.settings import Settings
-from trusted_registry.swarm.model import Node, at
+from trusted_registry.swarm.model import SwarmNode, at
 from trusted_registry.values import address
 
 FILE = "swarm.json"
@@ -50,7 +50,7 @@ class Note:
     nodes: tuple[str, ...] = ()
     storage: tuple[str, ...] = ()
 
-    def members(self, nodes: Iterable[Node]) -> dict[str, Node | None]:
+    def members(self, nodes: Iterable[SwarmNode]) -> dict[str, SwarmNode | None]:
         """Return the node of each host, or None for one that is no more."""
         every = list(nodes)
         return {host: at(host, id_, every) for host, id_ in zip_longest(self.hosts, self.nodes, fillvalue="")}

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from trusted_registry.swarm.model import Held, Node, Service, Task
+from trusted_registry.swarm.model import Held, Service, SwarmNode, Task
 from trusted_registry.swarm.stack import Numbered
 
 
 class Swarm(Protocol):
     """A swarm; other modules decide by its answers."""
 
-    def nodes(self) -> tuple[Node, ...]:
+    def nodes(self) -> tuple[SwarmNode, ...]:
         """Return all nodes; none where this engine manages no swarm."""
 
     def init(self, address: str) -> None:
@@ -25,7 +25,7 @@ class Swarm(Protocol):
     def token(self, *, manager: bool) -> str:
         """Return the secret by which a machine joins."""
 
-    def label(self, node: Node, name: str, value: str) -> None:
+    def label(self, node: SwarmNode, name: str, value: str) -> None:
         """Give a node a label, or take that from it where the value is ""; all else of the node stays."""
 
     def held(self) -> tuple[Held, ...]:

@@ -19,7 +19,7 @@ from trusted_registry.registry import observe, probe, prove, upload, users
 from trusted_registry.registry.api import MANIFEST, Manifest, RegistryClient, digest
 from trusted_registry.run import Run
 from trusted_registry.swarm import noted, proof_login
-from trusted_registry.swarm.model import BROKEN_OFF, DOWN, IMAGE_LABEL, UPDATING, Node, Task
+from trusted_registry.swarm.model import BROKEN_OFF, DOWN, IMAGE_LABEL, UPDATING, SwarmNode, Task
 from trusted_registry.swarm.protocol import Swarm
 from trusted_registry.swarm.stack import FRONT, NAME, REGISTRY, REGISTRY_PORT, Stack, render
 
@@ -38,7 +38,7 @@ _PAUSE = 2.0
 _Answer = TypeVar("_Answer")
 
 
-def patiently(console: Console, act: Callable[[], _Answer]) -> _Answer:
+def patiently(console: Console, action: Callable[[], _Answer]) -> _Answer:
     """Ask or order something of a swarm, and wait for a leader if there is none, or for another change.
 
     Raises:
@@ -47,7 +47,7 @@ def patiently(console: Console, act: Callable[[], _Answer]) -> _Answer:
     end, told = time.monotonic() + LEADER_SECONDS, False
     while True:
         try:
-            return act()
+            return action()
         except NotNowError as error:
             if time.monotonic() > end:
                 raise
@@ -57,7 +57,7 @@ def patiently(console: Console, act: Callable[[], _Answer]) -> _Answer:
         time.sleep(_PAUSE)
 
 
-def await_nodes(hosts: Sequence[str], run: Run, swarm: Swarm) -> tuple[Node, ...]:
+def await_nodes(hosts: Sequence[str], run: Run, swarm: Swarm) -> tuple[SwarmNode, ...]:
     """Return all nodes, once those of some hosts work: of one that has just joined, nothing is known for a moment."""
     end = time.monotonic() + JOIN_SECONDS
     while True:
@@ -96,7 +96,7 @@ def check_own(run: Run, swarm: Swarm) -> None:
             raise RegistryError(wrong, cure=cure)
 
 
-def label(hosts: Sequence[Node], run: Run, swarm: Swarm) -> bool:
+def label(hosts: Sequence[SwarmNode], run: Run, swarm: Swarm) -> bool:
     """Have the nodes of the hosts, and no others, carry the label of the installation; return whether one changed.
 
     That of another installation is one that was left behind: a stack of its own would have been refused.
@@ -140,7 +140,7 @@ def deploy(stack: Stack, run: Run, swarm: Swarm) -> bool:
     return True
 
 
-def wait(stack: Stack, hosts: Sequence[Node], run: Run, swarm: Swarm) -> tuple[Node, ...]:
+def wait(stack: Stack, hosts: Sequence[SwarmNode], run: Run, swarm: Swarm) -> tuple[SwarmNode, ...]:
     """Wait until every host runs the services of a stack, and return those; one that goes down meanwhile follows later.
 
     Raises:
@@ -166,7 +166,7 @@ def wait(stack: Stack, hosts: Sequence[Node], run: Run, swarm: Swarm) -> tuple[N
     return there
 
 
-def _still_there(hosts: Sequence[Node], run: Run, swarm: Swarm) -> tuple[Node, ...]:
+def _still_there(hosts: Sequence[SwarmNode], run: Run, swarm: Swarm) -> tuple[SwarmNode, ...]:
     """Return the hosts that are not down, and name those that have just gone down."""
     works = {it.id for it in patiently(run.console, swarm.nodes) if it.state != DOWN}
     for node in (it for it in hosts if it.id not in works):
@@ -192,7 +192,7 @@ def _stays_away(left: tuple[str, str, str], why: str) -> RegistryError:
     return RegistryError(f"{left[0]} does not run on {left[1]}: {why}", cure=cure)
 
 
-def _left(stack: Stack, hosts: Sequence[Node], tasks: Sequence[Task]) -> list[tuple[str, str, str]]:
+def _left(stack: Stack, hosts: Sequence[SwarmNode], tasks: Sequence[Task]) -> list[tuple[str, str, str]]:
     """Return service, node and reason of each container that does not run yet."""
     found = []
     for service in stack.services:
@@ -259,7 +259,7 @@ def client(host: str, port: int, run: Run) -> RegistryClient:
     return RegistryClient(probe.Endpoint(host, port), tls, login)
 
 
-def carry_out(stack: Stack, hosts: Sequence[Node], run: Run, swarm: Swarm) -> tuple[bool, tuple[str, ...]]:
+def carry_out(stack: Stack, hosts: Sequence[SwarmNode], run: Run, swarm: Swarm) -> tuple[bool, tuple[str, ...]]:
     """Deploy a stack, wait for every host, and ask each registry.
 
     Returns:
@@ -273,8 +273,8 @@ def carry_out(stack: Stack, hosts: Sequence[Node], run: Run, swarm: Swarm) -> tu
 
 def sweep(stack: Stack | None, run: Run, swarm: Swarm) -> None:
     """Remove files of this installation that a stack does not name; those still read stay until the next run."""
-    kept = {it.name for it in stack.files} if stack else set()
+    names = {it.name for it in stack.files} if stack else set()
     own = known(run.settings.folder).id
     for held in patiently(run.console, swarm.held) if own else ():
-        if held.name not in kept and held.labels.get(INSTALLATION) == own:
+        if held.name not in names and held.labels.get(INSTALLATION) == own:
             patiently(run.console, partial(swarm.drop, held))

@@ -64,8 +64,8 @@ def import_(  # noqa: PLR0913 - a certificate is in as many files
 
 
 def _flags(certificate: str, key: str, authority: str, chain: str) -> dict[str, str]:
-    given = {"certificate": certificate, "key": key, "authority": authority, "chain": chain}
-    return {flag: text for flag, text in given.items() if text}
+    named = {"certificate": certificate, "key": key, "authority": authority, "chain": chain}
+    return {flag: text for flag, text in named.items() if text}
 
 
 def _named(run: Run, issued: Issued) -> Run:

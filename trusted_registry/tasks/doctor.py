@@ -36,7 +36,7 @@ from trusted_registry.trust import client_stores
 from trusted_registry.values import one_of, reachable, whole_number
 
 _SYSTEMD = Path("/run/systemd/system")
-_BLOCK, _KEPT, _MOST_BLOCKS = 1 << 20, 3, 512
+_BLOCK, _TAIL, _MOST_BLOCKS = 1 << 20, 3, 512
 """Bytes of a block of standard input, the blocks kept of its end, and those read of a stream that has no end."""
 _SHOWN = 500
 """Characters shown of each end of a message: a certificate's names alone may take hundreds."""
@@ -73,11 +73,11 @@ def _standard_input() -> str:
     """Return the end of standard input: a log may be larger than the memory here, and its last lines are meant."""
     stream = getattr(sys.stdin, "buffer", None)
     if not stream:
-        return sys.stdin.read(_KEPT * _BLOCK) if sys.stdin else ""  # None where a shell closed it
+        return sys.stdin.read(_TAIL * _BLOCK) if sys.stdin else ""  # None where a shell closed it
     with contextlib.suppress(OSError):  # a pipe, or a file that is smaller
-        stream.seek(-_KEPT * _BLOCK, os.SEEK_END)
+        stream.seek(-_TAIL * _BLOCK, os.SEEK_END)
     try:
-        return b"".join(collections.deque(_blocks(stream), maxlen=_KEPT)).decode(errors="replace")
+        return b"".join(collections.deque(_blocks(stream), maxlen=_TAIL)).decode(errors="replace")
     except OSError as error:
         cure = "Give a file or a program's words: ./inv explain < FILE"
         raise RegistryError(f"Standard input cannot be read: {error.strerror}.", cure=cure) from error

@@ -30,8 +30,8 @@ def running(run: Run, engine: Engine) -> Container | None:
         RegistryError: It runs on another machine, is another checkout's, or does not run.
     """
     if handed.is_handed(run.settings.folder):
-        here = f"The registry {run.settings.registry_host} is on another machine, and its images are read there."
-        raise RegistryError(here, cure="Run this task in the checkout on that machine.")
+        wrong = f"The registry {run.settings.registry_host} is on another machine, and its images are read there."
+        raise RegistryError(wrong, cure="Run this task in the checkout on that machine.")
     if run.console.dry:
         show_look(run)
         return None
@@ -164,8 +164,8 @@ def matching(text: str, found: Inventory, run: Run) -> list[Image]:
         latest, every = pasteable([f"{named.repository}:latest"]), pasteable([f"{named.repository}:*"])
         cure = f"Use {latest} for one tag, {every} for all of the repository."
         raise SettingError(f"{text} names no tag.", cure=cure)
-    here = [it for it in found.images if it.repository == named.repository]
-    if images_ := [it for it in here if named.name in (it.name, it.digest)]:
+    in_repository = [it for it in found.images if it.repository == named.repository]
+    if images_ := [it for it in in_repository if named.name in (it.name, it.digest)]:
         return images_
     return [one(named.repository, named.name, found)]
 

@@ -161,7 +161,7 @@ class Change:
         number = self.trash.next_number(found)
         made = removal.of(plan, found, number=number, when=time.time())
         made = disposal.carry_out(made, self.trash, self.inventory)
-        self._tell(made, now=now)
+        self._say_result(made, now=now)
         if now:
             self._free([made], size)
         self.trash.read()
@@ -195,15 +195,15 @@ class Change:
             bound = "" if self._run.settings.front else bound
             console.say(f"pushes are refused while the disk is freed; pulls go on{bound}")
 
-    def _tell(self, made: Removal, *, now: bool) -> None:
+    def _say_result(self, made: Removal, *, now: bool) -> None:
         until = words.when(made.when + self._run.settings.undo_days * DAY)
         undo_ = "" if now else f"; until {until} ./inv images.undo brings back what went"
-        here = {images.reference_of(it) for it in self.inventory().images}
-        here |= self._given_still([it for it in made.images if it not in here])
-        gone = [it for it in made.images if it not in here]
+        present = {images.reference_of(it) for it in self.inventory().images}
+        present |= self._given_still([it for it in made.images if it not in present])
+        gone = [it for it in made.images if it not in present]
         self._run.console.say(f"removed: {named(gone)}{undo_}") if gone else None
-        if kept := [it for it in made.images if it in here]:
-            self._run.console.say(f"left alone, since it was pushed again: {named(kept)}")
+        if again := [it for it in made.images if it in present]:
+            self._run.console.say(f"left alone, since it was pushed again: {named(again)}")
 
     def _given_still(self, went: Sequence[str]) -> set[str]:
         """Return the images that were pushed again in this very moment; a digest is given until it is freed.
@@ -251,14 +251,14 @@ class Change:
             self.trash.let_go(it)
         self._collection.collect(self._container, self._run, self._engine)
 
-    def tell_back(self, undone: Removal) -> None:
+    def say_back(self, undone: Removal) -> None:
         """Tell what came back, and which tags are another image's since."""
         found = self.inventory()
-        here = {(it.repository, it.name): it for it in found.images}
+        present = {(it.repository, it.name): it for it in found.images}
         tags = [(name, tag, digest) for name, some in undone.tags.items() for tag, (digest, _) in some.items()]
-        moved = [reference.joined(*it[:2]) for it in tags if it[:2] in here and here[it[:2]].digest != it[2]]
-        whole = [images.reference_of(it) for it in found.images if found.is_whole(it)]
-        if back := [it for it in undone.images if it in whole and it not in moved]:
+        moved = [reference.joined(*it[:2]) for it in tags if it[:2] in present and present[it[:2]].digest != it[2]]
+        complete = [images.reference_of(it) for it in found.images if found.is_whole(it)]
+        if back := [it for it in undone.images if it in complete and it not in moved]:
             self._run.console.say(f"back: {named(back)}")
         if moved:
             self._run.console.say(f"left alone, since it was pushed again: {named(moved)}")
@@ -282,18 +282,18 @@ class Change:
             RegistryError: It does not give one.
         """
         found = self.inventory()
-        whole = [it for it in found.images if found.is_whole(it)]
+        complete = [it for it in found.images if found.is_whole(it)]
         wrong = dict.fromkeys(self._broken_since(before, found), "a part of it is not there")
         asking = self._run.console.progress("Asking the registry", "parts")
         with images_check.asked(self._container, self._run, self._engine) as client, asking as progress:
-            wrong |= pulling.refused(whole, found, client, progress)
+            wrong |= pulling.refused(complete, found, client, progress)
         if wrong:
             image, why = next(iter(wrong.items()))
             refused = f"{words.plural(len(wrong), 'image')} cannot be pulled: {images.reference_of(image)}: {why}"
             raise RegistryError(refused, cure="./inv images.undo; ./inv images.check")
-        left = len(found.images) - len(whole)
+        left = len(found.images) - len(complete)
         also = f"; {words.plural(left, 'image')} broken before: ./inv images.check" if left else ""
-        self._run.console.say(f"proof: the registry gives {words.plural(len(whole), 'image')} with all parts{also}")
+        self._run.console.say(f"proof: the registry gives {words.plural(len(complete), 'image')} with all parts{also}")
 
 
 def _pushes(plan: Plan, found: Inventory) -> Iterator[int]:

@@ -45,7 +45,7 @@ def save(run: Run, *, file: str, references: Sequence[str], since: str) -> None:
         chosen = chosen_of(run, storages.of(container, run.settings, engine), references, base)
         write(path, chosen, container, run, engine)
     again = pasteable(["./inv", "images.save", "NEXT", "--since", str(saving.index_path(path))])
-    tell(path, chosen, run, f"elsewhere: {pasteable(['./inv', 'images.load', path.name])}; what is new later: {again}")
+    show(path, chosen, run, f"elsewhere: {pasteable(['./inv', 'images.load', path.name])}; what is new later: {again}")
 
 
 def base_of(since: str, run: Run) -> frozenset[str]:
@@ -138,7 +138,7 @@ def from_registry(container: Container, run: Run, engine: Engine) -> Iterator[So
         yield source.Served(client)
 
 
-def tell(path: Path, chosen: Selection, run: Run, then: str) -> None:
+def show(path: Path, chosen: Selection, run: Run, then: str) -> None:
     """Tell what was saved, and what to do next."""
     if run.console.dry:
         return
@@ -197,9 +197,9 @@ def give(contents: Contents, container: Container, run: Run, engine: Engine) -> 
 
 
 def _give(loader: Loader, run: Run) -> None:
-    every, given = loader.contents.entries, loader.digests()
-    lacking = [it for it in every if given[it] != it.digest]
-    moved = [it.reference for it in lacking if given[it]]
+    every, before = loader.contents.entries, loader.digests()
+    lacking = [it for it in every if before[it] != it.digest]
+    moved = [it.reference for it in lacking if before[it]]
     if moved:
         run.console.say(f"other images have these tags here: {', '.join(moved[:20])}")
         if not run.console.ask(f"Move {words.plural(len(moved), 'tag')}?"):
@@ -208,7 +208,7 @@ def _give(loader: Loader, run: Run) -> None:
         run.console.say(f"loaded: nothing, since all {words.plural(len(every), 'image')} are there")
         return
     with run.console.progress("Loading") as progress:
-        loader.load(given, progress)
+        loader.load(before, progress)
     now = loader.digests()
     if wrong := [it for it in every if now[it] != it.digest]:
         lost = f"{words.plural(len(wrong), 'image')} cannot be pulled: {wrong[0].reference}"

@@ -89,7 +89,7 @@ def undo(run: Run) -> None:
                 run.console.say(f"comes back: {images_apply.named(left[-1].images)}")
                 return
             disposal.undo(left[-1], change.trash)
-            change.tell_back(left[-1])
+            change.say_back(left[-1])
             change.prove(before)
 
 

@@ -181,7 +181,7 @@ def _down(run: Run, engine: Engine, *, purge: bool) -> None:
     if not purge:
         state = "stopped" if stopped else "was not running"
         cert.say_done(run.console, f"registry: {state}; images, trust and certificates are kept")
-        registry.tell_of_prune(run, engine)
+        registry.say_prune(run, engine)
         mirror_beside.stop(run, engine)
         return
     mark = run.settings.folder / UNPROVED
@@ -193,23 +193,23 @@ def _down(run: Run, engine: Engine, *, purge: bool) -> None:
     uninstall.remove(run, engine)
     mirror_beside.purge(run, engine)  # once no client here asks for them
     ownership.drop_images(run, engine)
-    stored = registry.tell_volumes(run, engine) or not (engine.available or run.console.dry)
+    has_images = registry.say_volumes(run, engine) or not (engine.available or run.console.dry)
     if run.settings.storage:
         run.console.warn(f"the images in {run.settings.storage} stay: whoever runs that store can remove them")
-        stored = True
+        has_images = True
     ran = "" if run.console.dry else trust.warn_of_kit(run)
-    trusted, elsewhere = trust.tell_left(run, engine) or bool(ran), _kit_removal(run)
+    trusted, kit_removal = trust.say_left(run, engine) or bool(ran), _kit_removal(run)
     users.purge(run.settings.folder, run.console)
     # The id stays where something does: by it the commands that were just told find what they are to take.
-    clear.remove_all(run.settings.folder, run.console, keep=(installation.FILE, ran) if stored or trusted else ())
+    clear.remove_all(run.settings.folder, run.console, keep=(installation.FILE, ran) if has_images or trusted else ())
     if not run.console.dry and files.exists(run.settings.folder):
         with files.locked(run.settings.folder):  # and with it goes what a run that was killed had left
             pass
-    gone = [it for it, stays in (("images", stored), ("trust", trusted)) if not stays]
-    _tell_gone(", ".join([*gone, "keys"]).capitalize(), elsewhere, run.console)
+    gone = [it for it, stays in (("images", has_images), ("trust", trusted)) if not stays]
+    _say_gone(", ".join([*gone, "keys"]).capitalize(), kit_removal, run.console)
     pulled = (run.settings.image, *([run.settings.front_image] if run.settings.front else []))
-    kept = ["Docker itself", *filter(engine.has_image, pulled), ".venv"]
-    cert.say_done(run.console, f"Kept, as others may need them: {', '.join(kept)}")
+    remaining = ["Docker itself", *filter(engine.has_image, pulled), ".venv"]
+    cert.say_done(run.console, f"Kept, as others may need them: {', '.join(remaining)}")
 
 
 def _kit_removal(run: Run) -> str:
@@ -227,12 +227,12 @@ def _kit_removal(run: Run) -> str:
     return pasteable(["sudo", "sh", f"{kit.FOLDER}/{name}", "--remove"])
 
 
-def _tell_gone(taken: str, elsewhere: str, console: Console) -> None:
+def _say_gone(taken: str, kit_removal: str, console: Console) -> None:
     """Tell what a purge took, and the commands for other machines: the kit's too, where there can be one."""
-    end = "," if elsewhere else "."
+    end = "," if kit_removal else "."
     cert.say_done(console, f"{taken} and certificates are gone. On other machines: ./inv trust.remove{end}")
-    if elsewhere:
-        cert.say_done(console, f"or, if the script was run there: {elsewhere}")
+    if kit_removal:
+        cert.say_done(console, f"or, if the script was run there: {kit_removal}")
 
 
 def _remains(settings: Settings, engine: Engine) -> bool:

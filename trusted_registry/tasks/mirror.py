@@ -39,7 +39,7 @@ def up(run: Run, *, upstreams: Sequence[str]) -> None:
     engine = engines.connect(run.console)
     overruled.check([it.name for it in chosen], run, engine)
     if run.console.dry:
-        _tell_of_certificate(run)
+        _say_certificate(run)
     for it in mirror_role.unreachable_proxies(os.environ):
         run.console.warn(f"{it} leads to loopback, which in a mirror's container is the container: name this machine")
     with run_lock.held(run):
@@ -47,26 +47,26 @@ def up(run: Run, *, upstreams: Sequence[str]) -> None:
         ports = serving.choose_ports(chosen, run, engine)
         started = [it for it in chosen if serving.up(it, run, engine, port=ports[it.name])]
         if not run.console.dry:
-            _tell_running(chosen, started, run)
+            _say_running(chosen, started, run)
         mirrors = [Mirror(it.name, address.registry_host(run.settings.address, ports[it.name])) for it in chosen]
         with _taken_back([it for it in chosen if it not in known_before], run, engine):
             told = trust.install_trust(run, engine, mirrors=mirrors)
         if run.console.dry:
             return
-        _tell_limits(mirrors, run, engine)
+        _say_limits(mirrors, run, engine)
         _prove(chosen, told, run, engine)
         if started:
             serve = pasteable(["./inv", "trust.serve", *run.settings.flags, "--mirrors"])
             run.console.say(f"Pull as ever, by unchanged names. Other machines: {serve}")
 
 
-def _tell_of_certificate(run: Run) -> None:
+def _say_certificate(run: Run) -> None:
     """Say in a dry run why the real one would end at once; its steps are shown all the same."""
     if issue.find(run.settings.folder, dry=True) is None:
         run.console.warn("There is no certificate yet. ./inv cert makes one.")
 
 
-def _tell_running(chosen: Iterable[Upstream], started: Sequence[Upstream], run: Run) -> None:
+def _say_running(chosen: Iterable[Upstream], started: Sequence[Upstream], run: Run) -> None:
     for it in chosen:
         state = "running" if it in started else "already running"
         run.console.say(f"mirror: {it.name} by {host_of(it, run)}, {state}")
@@ -106,7 +106,7 @@ def _take_back(new: Sequence[Upstream], run: Run, engine: Engine) -> None:
             run.console.warn(f"the mirror of {it.name} still runs: {error.message} {error.cure}")
 
 
-def _tell_limits(mirrors: Sequence[Mirror], run: Run, engine: Engine) -> None:
+def _say_limits(mirrors: Sequence[Mirror], run: Run, engine: Engine) -> None:
     if engine.available:
         if limit := engine_mirrors.limit(engine.info(), mirrors):
             run.console.say(limit)
@@ -163,13 +163,13 @@ def down(run: Run, *, upstreams: Sequence[str], purge: bool) -> None:
             if purge:
                 serving.forget(it, run)
             if not run.console.dry:
-                kept = "what it held is gone" if purge else "what it holds and its port are kept"
-                run.console.say(f"mirror: {it.name} is stopped; {kept}")
+                fate = "what it held is gone" if purge else "what it holds and its port are kept"
+                run.console.say(f"mirror: {it.name} is stopped; {fate}")
         if not run.console.dry:
-            _tell_after(chosen, run, purge=purge)
+            _say_next(chosen, run, purge=purge)
 
 
-def _tell_after(stopped: Sequence[Upstream], run: Run, *, purge: bool) -> None:
+def _say_next(stopped: Sequence[Upstream], run: Run, *, purge: bool) -> None:
     """Say how to start mirrors again or remove them, and that other machines which were told of them still ask them."""
     names, flags = [it.name for it in stopped], run.settings.flags
     if not purge:
@@ -220,7 +220,7 @@ def fill(run: Run, *, references: Sequence[str], every_machine: bool) -> None:
         _fill(it, run, engine, every=every_machine)
 
 
-def _fill(wanted: filling.Reference, run: Run, engine: Engine, *, every: bool) -> None:
+def _fill(wanted: filling.UpstreamImage, run: Run, engine: Engine, *, every: bool) -> None:
     of = Upstream(wanted.upstream)
     container = serving.of(of, run).settings.container
     try:
@@ -234,7 +234,7 @@ def _fill(wanted: filling.Reference, run: Run, engine: Engine, *, every: bool) -
 
 
 def _fetched(
-    wanted: filling.Reference, container: str, run: Run, engine: Engine, *, every: bool
+    wanted: filling.UpstreamImage, container: str, run: Run, engine: Engine, *, every: bool
 ) -> tuple[filling.Filled, set[str]]:
     """Have a mirror fetch an image.
 

@@ -57,7 +57,7 @@ def stop(run: Run, engine: Engine) -> None:
     for it in serving.noted(run):
         if serving.stop(it, run, engine) and not run.console.dry:
             run.console.say(f"mirror: {it.name} is stopped too; clients ask the upstream until ./inv up")
-            registry.tell_of_prune(serving.of(it, run), engine)
+            registry.say_prune(serving.of(it, run), engine)
 
 
 def purge(run: Run, engine: Engine) -> None:

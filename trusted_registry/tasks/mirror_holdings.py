@@ -58,9 +58,9 @@ def as_dict(held: Holdings | None, met: reach.Reach | None, error: str) -> dict[
     return {
         "images": held.images if held else None,
         "bytes": held.bytes if held else None,
-        "hits": held.answers.hits if held else None,
-        "misses": held.answers.misses if held else None,
-        "since": words.iso(held.answers.since) if held else None,
+        "hits": held.cache_use.hits if held else None,
+        "misses": held.cache_use.misses if held else None,
+        "since": words.iso(held.cache_use.since) if held else None,
         "oldest": words.iso(held.oldest) if held else None,
         "newest": words.iso(held.newest) if held else None,
         "reach": str(met.state) if met else None,

@@ -180,14 +180,14 @@ def stop(run: Run, *, purge: bool) -> None:
         raise RegistryError("Nothing was removed.", cure="./inv registry.stop without --purge keeps the images.")
     with run_lock.held(run, to_end=True):
         changed = running.stop(run, engine, purge=purge)
-    kept = f"kept in {run.settings.storage or f'the volume {run.settings.volume}'}"
-    images = "removed" if purge and not run.settings.storage else kept
+    fate = f"kept in {run.settings.storage or f'the volume {run.settings.volume}'}"
+    images = "removed" if purge and not run.settings.storage else fate
     say_done(run.console, f"registry: {'stopped' if changed else 'was not running'}; images {images}")
     if not purge:
-        tell_of_prune(run, engine)
+        say_prune(run, engine)
 
 
-def tell_of_prune(run: Run, engine: Engine) -> None:
+def say_prune(run: Run, engine: Engine) -> None:
     """Say what would take the images of a registry that is stopped: only a container keeps a volume in use."""
     volume = run.settings.volume
     if run.console.dry or not engine.available or engine.volume(volume) is None or engine.holders(volume):
@@ -199,7 +199,7 @@ def tell_of_prune(run: Run, engine: Engine) -> None:
     run.console.warn(f"until ./inv up, {command} would delete the volume {volume} with its images")
 
 
-def tell_volumes(run: Run, engine: Engine) -> bool:
+def say_volumes(run: Run, engine: Engine) -> bool:
     """Name further volumes of this installation, and the commands that take them; return whether there are any."""
     found = [] if run.console.dry else ownership.volumes(run.settings, engine)
     for name in found:

@@ -43,7 +43,7 @@ def backup(run: Run, *, file: str, since: str) -> None:
         chosen = images_carry.chosen_of(run, storages.of(container, run.settings, engine), (), base)
         images_carry.write(path, chosen, container, run, engine, {secrets.NAME: sealed})
     back = pasteable(["./inv", "registry.restore", path.name])
-    images_carry.tell(path, chosen, run, f"on a new machine, in a new checkout: {back}")
+    images_carry.show(path, chosen, run, f"on a new machine, in a new checkout: {back}")
 
 
 def ask_passphrase(run: Run) -> str:
@@ -84,7 +84,7 @@ def restore(run: Run, *, file: str, into: bool) -> None:
                 return
             found = inventory.find(storages.of(container, run.settings, engine), sizes=True)
             if container.bucket and found.images and not into:
-                _tell_kept(contents, found, file, run)
+                _say_kept(contents, found, file, run)
             else:
                 _check_empty(contents, run, found, into=into)
                 images_carry.give(contents, container, run, engine)
@@ -154,7 +154,7 @@ def _set(found: Mapping[str, bytes], run: Run) -> Run:
     return made
 
 
-def _tell_kept(contents: Contents, found: Inventory, file: str, run: Run) -> None:
+def _say_kept(contents: Contents, found: Inventory, file: str, run: Run) -> None:
     """Tell that a bucket, which outlived its registry, keeps the images of now; a backup's may be older."""
     there = {(it.repository, it.name) for it in found.images}
     run.console.say(f"images: {words.plural(len(found.images), 'image')} in {run.settings.storage} stay as they are")

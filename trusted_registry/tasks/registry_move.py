@@ -240,23 +240,23 @@ class _Task:
 def _purge(goal: Run, engine: Engine) -> None:
     """Remove the images where they were, if a person consents."""
     settings, console = goal.settings, goal.console
-    where = moving.read_note(settings.folder).source
-    volume = where.removeprefix(_THE_VOLUME) if settings.storage else ""
-    if not where or (settings.storage and engine.volume(volume) is None):
+    source = moving.read_note(settings.folder).source
+    volume = source.removeprefix(_THE_VOLUME) if settings.storage else ""
+    if not source or (settings.storage and engine.volume(volume) is None):
         console.say(f"nothing is left: the images are in {images.place(goal)} alone")
         return
-    if not console.ask(f"Remove all images in {where}? The registry has its own in {images.place(goal)}."):
+    if not console.ask(f"Remove all images in {source}? The registry has its own in {images.place(goal)}."):
         raise RegistryError("Nothing was removed.", cure="./inv images lists what the registry has.")
     if settings.storage:
         ownership.check_volume(replace(settings, volume=volume), engine, None)
         engine.remove_volume(volume)
         installation.forget_volume(settings.folder, volume)
     else:
-        found = opening.opened(goal.with_settings(storage=where).settings)
+        found = opening.opened(goal.with_settings(storage=source).settings)
         marker.claim(found, installation.known(settings.folder).id, known=True)
         empty(found)
     files.remove(settings.folder / moving.NOTE, keep=settings.folder)
-    console.say(f"removed: all images in {where}")
+    console.say(f"removed: all images in {source}")
 
 
 def empty(bucket: Bucket) -> None:

@@ -57,7 +57,7 @@ def _check_swarm(goal: Run) -> None:
     """
     from trusted_registry.tasks import swarm_plan  # by which one machine need not be slowed down
 
-    note = swarm_plan.here(goal)
+    note = swarm_plan.require_note(goal)
     if note.storage and note.storage != swarm_plan.storage(goal.settings):
         wrong = f"The registry is on a swarm, whose hosts have the images in {note.storage[0]}."
         raise RegistryError(wrong, cure="First ./inv swarm.down, which keeps them; then ./inv registry.move")
@@ -87,7 +87,7 @@ def _has_images(storage: Storage) -> bool:
     return any(not listing.is_ours(name) and (it.tags or it.revisions) for name, it in held)
 
 
-def _left(where: str, goal: Run, ca: str, first: str = "") -> RegistryError:
+def _left(place: str, goal: Run, ca: str, first: str = "") -> RegistryError:
     at = replace(opening.location(goal.settings), authority=Path(ca) if ca else None, task=MOVE)
     move = pasteable([*at.command, "--credentials", "FILE"])
-    return RegistryError(f"The registry has images in {where}, which would stay there.", cure=f"{first}{move}")
+    return RegistryError(f"The registry has images in {place}, which would stay there.", cure=f"{first}{move}")

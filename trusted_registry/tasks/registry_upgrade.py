@@ -27,7 +27,7 @@ def upgrade(run: Run, *, check: bool) -> None:
             return
         if container is None or container.role != Role.TLS or container.state != "running":
             raise RegistryError("No TLS registry runs here.", cure="./inv up starts one.")
-        _tell_faults(run, container, engine)
+        _say_faults(run, container, engine)
         image = images.chosen(run, engine)
         if image.id == container.image_id:
             run.console.say(f"image: {image.name} runs already")
@@ -46,7 +46,7 @@ def _show(run: Run, engine: Engine, *, check: bool) -> None:
         running.run_tls(run, engine, image=Image(run.settings.image, ""))
 
 
-def _tell_faults(run: Run, container: Container, engine: Engine) -> None:
+def _say_faults(run: Run, container: Container, engine: Engine) -> None:
     version = status.version(run.settings, container, engine)
     for fault in faults.find(version or ""):
         run.console.say(f"version {version} has a known fault (list of {faults.DATE}): {fault.what}; {fault.link}")

@@ -54,7 +54,7 @@ def pack(run: Run, *, file: str, references: Sequence[str], python: Sequence[str
         chosen = images_carry.chosen_of(run, storages.of(container, run.settings, engine), references, frozenset())
         images_carry.write(path, chosen, container, run, engine, more)
     unpack = pasteable(["tar", "--extract", "--file", path.name, site.CHECKOUT])
-    images_carry.tell(path, chosen, run, f"there: {unpack} && cd {site.CHECKOUT} && ./inv up --from ../{path.name}")
+    images_carry.show(path, chosen, run, f"there: {unpack} && cd {site.CHECKOUT} && ./inv up --from ../{path.name}")
 
 
 def _saved(path: Path, container: Container, run: Run, engine: Engine) -> SiteImage:

@@ -18,7 +18,7 @@ from trusted_registry.registry.users import Login
 from trusted_registry.run import Run
 from trusted_registry.settings import MAX_SERVER_DAYS
 from trusted_registry.swarm import machines, noted, rollout
-from trusted_registry.swarm.model import DOWN, Node, Task
+from trusted_registry.swarm.model import DOWN, SwarmNode, Task
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.protocol import Swarm
 from trusted_registry.swarm.stack import NAME, REGISTRY_PORT
@@ -57,7 +57,7 @@ def renew(run: Run, *, if_expiring: str) -> None:
     days = whole_number("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
     with run_lock.held(run):
         run = run.anew()  # whoever was waited for may have changed the hosts
-        note = swarm_plan.here(run)
+        note = swarm_plan.require_note(run)
         swarm_plan.check_storage(run.settings, note)
         due = days is None or run.console.dry or cert.is_due(run.settings, days)
         if due:
@@ -80,7 +80,7 @@ def users_changed(run: Run, login: Login | None = None) -> None:
     Raises:
         RegistryError: A host does not take a login that it should.
     """
-    note = swarm_plan.here(run)
+    note = swarm_plan.require_note(run)
     swarm_plan.check_storage(run.settings, note)
     _, hosts = _roll(run, note)
     for host in hosts:
@@ -98,21 +98,21 @@ def down(run: Run, *, purge: str, user: str, ask_become_pass: bool) -> None:
         SettingError: Another bucket is typed.
         RegistryError: The images are to go, and a host that is away may serve on.
     """
-    _check_purge(purge, run, swarm_plan.here(run))
+    _check_purge(purge, run, swarm_plan.require_note(run))
     access = swarm_hosts.access(user, run.console, ask_become_pass=ask_become_pass)
     with run_lock.held(run, to_end=True):
         run = run.anew()  # whoever was waited for may have changed the hosts
-        note = swarm_plan.here(run)
+        note = swarm_plan.require_note(run)
         _check_purge(purge, run, note)
         bucket = opening.opened(run.settings) if purge and not run.console.dry else None
         if bucket:
             marker.claim(bucket, installation.known(run.settings.folder).id, known=True)
         off = _down(run, note, access, bucket)
     for host in (it for it in note.hosts if it not in off):
-        look = pasteable(["ssh", host, "docker", "ps"])
-        run.console.warn(f"the node at {host} is away: until it is back, nobody knows whether it serves: {look}")
-    kept = note.storage[0] if note.storage else run.settings.storage
-    images = "removed" if purge else f"kept in {kept}; ./inv up serves them here"
+        ps = pasteable(["ssh", host, "docker", "ps"])
+        run.console.warn(f"the node at {host} is away: until it is back, nobody knows whether it serves: {ps}")
+    place = note.storage[0] if note.storage else run.settings.storage
+    images = "removed" if purge else f"kept in {place}; ./inv up serves them here"
     cert.say_done(run.console, f"registry: off {', '.join(off) or 'the swarm'}; images {images}")
 
 
@@ -140,14 +140,14 @@ def _seen(run: Run, note: Note, swarm: Swarm, *, purge: bool) -> tuple[str, ...]
     return seen
 
 
-def _tell_of_fronts(fronts: Sequence[Task], note: Note, nodes: Sequence[Node], console: Console) -> None:
+def _say_open_fronts(fronts: Sequence[Task], note: Note, nodes: Sequence[SwarmNode], console: Console) -> None:
     """Warn of fronts that have not ended, by their hosts; one that was left out may be among these."""
     noted_hosts = {node.id: host for host, node in note.members(nodes).items() if node}
     hosts = {it.id: it.address or it.name for it in nodes} | noted_hosts
     for id_ in dict.fromkeys(it.node for it in fronts):
         host = hosts.get(id_, id_)
-        look = pasteable(["ssh", host, "docker", "ps"])
-        console.warn(f"the front at {host} has not ended: something is still open there, or its engine hangs: {look}")
+        ps = pasteable(["ssh", host, "docker", "ps"])
+        console.warn(f"the front at {host} has not ended: something is still open there, or its engine hangs: {ps}")
 
 
 def _down(run: Run, note: Note, access: Access, purged: Bucket | None) -> tuple[str, ...]:
@@ -163,7 +163,7 @@ def _down(run: Run, note: Note, access: Access, purged: Bucket | None) -> tuple[
         swarm_hosts.warn_of_address(results, note.address, run.console)
     swarm_images.end_collector(run, engines.connect(run.console))
     fronts = rollout.patiently(run.console, partial(swarm.remove, NAME))
-    _tell_of_fronts(fronts, note, rollout.patiently(run.console, swarm.nodes), run.console)
+    _say_open_fronts(fronts, note, rollout.patiently(run.console, swarm.nodes), run.console)
     rollout.sweep(None, run, swarm)
     rollout.label([], run, swarm)
     seen = _seen(run, note, swarm, purge=purged is not None)  # one may have been cut off only now

@@ -62,7 +62,7 @@ def carry(  # noqa: PLR0913 - a script, where it goes and how
         return trust_hosts.run_script(name, script, run.console, checked(options))
 
 
-def tell(hosts: Sequence[str], access: Access, run: Run) -> tuple[HostResult, ...]:
+def trust_authority(hosts: Sequence[str], access: Access, run: Run) -> tuple[HostResult, ...]:
     """Have the clients of each host trust the registry, by the kit."""
     from trusted_registry.tasks import trust_kit
     from trusted_registry.trust.remote import kit

@@ -19,7 +19,7 @@ from trusted_registry.registry.api import RegistryClient
 from trusted_registry.run import Run
 from trusted_registry.saved_flags import STORAGE_CA
 from trusted_registry.swarm import noted, rollout, stack
-from trusted_registry.swarm.model import Node
+from trusted_registry.swarm.model import SwarmNode
 from trusted_registry.swarm.protocol import Swarm
 from trusted_registry.swarm.stack import REGISTRY_PORT, Stack
 from trusted_registry.tasks import swarm_plan
@@ -86,7 +86,7 @@ def _check_all(there: Collection[str], run: Run) -> None:
         )
 
 
-def _nodes(run: Run, swarm: Swarm) -> list[Node]:
+def _nodes(run: Run, swarm: Swarm) -> list[SwarmNode]:
     members = noted.read(run.settings.folder).members(rollout.patiently(run.console, swarm.nodes))
     return [it for it in members.values() if it and it.works]
 
@@ -147,9 +147,9 @@ def _refusing(wanted: Stack, run: Run, swarm: Swarm) -> Stack:
         it.file.with_content(collection.refusing_pushes(it.file.content)) if it.key == CONFIG else it.file
         for it in wanted.files
     ]
-    kept = rollout.patiently(run.console, swarm.held)
+    held = rollout.patiently(run.console, swarm.held)
     services = [it.service for it in wanted.files]
-    return replace(wanted, files=stack.number(zip(services, read, strict=True), kept, wanted.installation))
+    return replace(wanted, files=stack.number(zip(services, read, strict=True), held, wanted.installation))
 
 
 def _roll(wanted: Stack, run: Run, swarm: Swarm, engine: Engine, *, refuses: bool) -> None:

@@ -30,7 +30,7 @@ def connect(run: Run) -> Swarm:
     return docker_swarm.connect(run.console)
 
 
-def here(run: Run) -> Note:
+def require_note(run: Run) -> Note:
     """Return the note of the registry that is on a swarm; one without hosts in a dry run.
 
     Raises:

@@ -51,7 +51,7 @@ class HostStatus:
 
 def status(run: Run) -> Report:
     """Report every host, the virtual address and the bucket, with the faults that somebody should mend."""
-    note, settings = swarm_plan.here(run), run.settings
+    note, settings = swarm_plan.require_note(run), run.settings
     facts = swarm.find(settings, note, swarm_plan.connect(run)) if note.hosts else SwarmFacts(())
     found = [_host(it, settings, known=facts.manages) for it in facts.hosts]
     address = _problem(swarm.answer_at(note.address, settings.port, settings), settings) if note.address else ""

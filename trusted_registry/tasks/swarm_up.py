@@ -20,8 +20,8 @@ from trusted_registry.instance.model import Image, Role
 from trusted_registry.report import Report
 from trusted_registry.run import Run
 from trusted_registry.swarm import machines, noted, rollout
-from trusted_registry.swarm.machines import Facts
-from trusted_registry.swarm.model import DOWN, Node
+from trusted_registry.swarm.machines import HostFacts
+from trusted_registry.swarm.model import DOWN, SwarmNode
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.protocol import Swarm
 from trusted_registry.swarm.stack import REGISTRY_PORT, Stack
@@ -81,7 +81,7 @@ class _Up:
         changed = self._deploy(wanted, nodes, single) or changed
         self._give_address()
         rollout.check_served([*note.hosts, *filter(None, [note.address])], run.settings.port, run)
-        report = trust_hosts.report(swarm_hosts.tell(note.hosts, self._access, run))
+        report = trust_hosts.report(swarm_hosts.trust_authority(note.hosts, self._access, run))
         rollout.show(note.hosts, REGISTRY_PORT, run)
         rollout.sweep(wanted, run, self._swarm)
         if not (changed or issued):
@@ -110,7 +110,7 @@ class _Up:
         if not run.console.dry:
             opening.prove(run, opening.opened(run.settings), is_new=not noted.read(run.settings.folder).hosts)
 
-    def _inspect(self, found: Sequence[Image]) -> dict[str, Facts]:
+    def _inspect(self, found: Sequence[Image]) -> dict[str, HostFacts]:
         """Return the facts of every host.
 
         Raises:
@@ -125,7 +125,7 @@ class _Up:
             machines.check(facts)
         return by_host
 
-    def _check(self, by_host: Mapping[str, Facts], before: Note, single: Container | None, *, init: bool) -> None:
+    def _check(self, by_host: Mapping[str, HostFacts], before: Note, single: Container | None, *, init: bool) -> None:
         """Insist on all that the hosts and the swarm have to be, before anything is changed.
 
         Raises:
@@ -153,7 +153,7 @@ class _Up:
         """Command that has the hosts join."""
         return self._run.settings.command(f"swarm.up {pasteable(['--init', '--hosts', ','.join(self._note.hosts)])}")
 
-    def _nodes(self, by_host: Mapping[str, Facts], *, init: bool) -> list[Node]:
+    def _nodes(self, by_host: Mapping[str, HostFacts], *, init: bool) -> list[SwarmNode]:
         """Return the nodes of the hosts, which join where that is wanted; in a dry run those that there are."""
         run, swarm, hosts = self._run, self._swarm, self._note.hosts
         there = rollout.patiently(run.console, swarm.nodes)
@@ -173,7 +173,7 @@ class _Up:
         joined = {*first, *(left if init else ())}  # what they told is of before
         return [machines.node_of(it, there, None if it in joined else by_host[it], self._init) for it in hosts]
 
-    def _join(self, hosts: Sequence[str], there: Sequence[Node]) -> None:
+    def _join(self, hosts: Sequence[str], there: Sequence[SwarmNode]) -> None:
         """Have hosts join, as managers as long as more are needed; one after the other, as raft wants that."""
         leader = next((it for it in there if it.leader), there[0])
         if not leader.address:
@@ -190,26 +190,28 @@ class _Up:
             script = machines.join(self._note.hosts, leader.address, token)
             swarm_hosts.insist(swarm_hosts.carry("join.sh", script, [host], self._access, self._run))
 
-    def _check_ports(self, by_host: Mapping[str, Facts], nodes: Sequence[Node], single: Container | None) -> None:
+    def _check_ports(
+        self, by_host: Mapping[str, HostFacts], nodes: Sequence[SwarmNode], single: Container | None
+    ) -> None:
         """Insist that nobody else listens at the ports of a host that has no registry of this installation yet."""
         own = installation.known(self._run.settings.folder).id
         ours = {it.id for it in nodes if own and it.labels.get(installation.LABEL) == own}
-        here = address.own_addresses() if single else ()
+        own_addresses = address.own_addresses() if single else ()
         moves = front.as_met(single, self._run.settings, self._engine).port if single else None
         for host, facts in by_host.items():
-            taken = [it for it in facts.taken if not (host in here and it == moves)]
+            taken = [it for it in facts.taken if not (host in own_addresses and it == moves)]
             if taken and facts.node not in ours:
                 see = f"See who, and stop that: {pasteable(['ssh', host, 'ss', '-ltnp'])}; or another port: --port 8443"
                 raise RegistryError(f"Port {taken[0]} of {host} is in use.", cure=see)
 
-    def _load(self, found: Sequence[Image], by_host: Mapping[str, Facts]) -> None:
+    def _load(self, found: Sequence[Image], by_host: Mapping[str, HostFacts]) -> None:
         for image in found:
             left = [it for it in self._note.hosts if it not in by_host or image.id not in by_host[it].images]
             content = self._engine.save(image.name) if left and not self._run.console.dry else ()
             script = machines.load(image, content)
             swarm_hosts.insist(swarm_hosts.carry("load.sh", script, left, self._access, self._run, large=True))
 
-    def _deploy(self, wanted: Stack, nodes: Sequence[Node], single: Container | None) -> bool:
+    def _deploy(self, wanted: Stack, nodes: Sequence[SwarmNode], single: Container | None) -> bool:
         """Deploy the stack; a registry on this machine goes on until those of the hosts are proved."""
         run, hosts = self._run, self._note.hosts
         swarm_images.end_collector(run, self._engine)

@@ -209,14 +209,14 @@ def remove(run: Run, *, all: bool) -> None:  # noqa: A002 - the flag's name
         say_done(run.console, f"removed: {place}")
     if not all:
         warn_of_kit(run)
-    remaining = tell_left(run, engine)
+    remaining = say_left(run, engine)
     if not freed and not remaining:
         run.console.say("trust: there is nothing to remove")
     elif freed and not run.console.dry and engine.available:
         _prove_refusals(freed, engine, run)
 
 
-def tell_left(run: Run, engine: Engine) -> bool:
+def say_left(run: Run, engine: Engine) -> bool:
     """Name what still trusts this registry's authority, and the commands that take it; return whether there is any.
 
     A dry run, which took nothing away, tells nothing.

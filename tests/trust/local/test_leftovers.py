@@ -139,7 +139,7 @@ def test_what_root_alone_may_read_hides_nothing_beside_it_and_is_told_with_the_c
     assert left.command == f"sudo ./inv trust.remove; or by hand: {by_hand}"
     (line,) = console.warned
     assert line.endswith(f"{path} may be read by root alone. To look there too: sudo ./inv trust.remove")
-    assert task.tell_left(Run(settings, console), nobody())
+    assert task.say_left(Run(settings, console), nobody())
 
 
 def test_a_store_in_use_that_root_alone_may_read_is_told_and_one_that_is_not_is_not(

@@ -129,7 +129,7 @@ def test_it_is_closed_when_nobody_tells_of_a_download_any_more(taken: list[str])
         taken.append(offer.path)
 
     with kit_server.listen(HOST, 0, OFFERED, slowly) as server:
-        threading.Thread(target=server.tell, args=["somebody", OFFERED[0]], daemon=True).start()
+        threading.Thread(target=server.report, args=["somebody", OFFERED[0]], daemon=True).start()
         begun.wait(5)
     assert taken == [OFFERED[0].path]
 

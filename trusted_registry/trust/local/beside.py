@@ -104,7 +104,7 @@ def _unreadable(path: Path, store: Store) -> str:
 def _unusable(certificate: Path, key: Path) -> str:
     """Return why no client can use a client's certificate with its key; "" where it can, or root alone could tell."""
     try:
-        shown, kept = _content(certificate), _content(key)
+        shown, key_content = _content(certificate), _content(key)
     except PermissionError:
         return ""
     except OSError as error:
@@ -114,7 +114,7 @@ def _unusable(certificate: Path, key: Path) -> str:
     except (ValueError, *_UNSUPPORTED):
         return "holds none in PEM"
     try:
-        private = serialization.load_pem_private_key(kept, password=None)
+        private = serialization.load_pem_private_key(key_content, password=None)
     except TypeError:
         return "has a key with a passphrase, for which no client asks"
     except (ValueError, *_UNSUPPORTED):

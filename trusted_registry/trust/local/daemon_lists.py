@@ -55,10 +55,10 @@ def use_mirror(anchor: TrustAnchor, run: Run, engine: Engine) -> bool:
     """
     wanted = [f"https://{it.registry_host}" for it in anchor.mirrors if it.upstream == DOCKER_HUB]
     if not has_file(engine):
-        _tell_desktop(wanted, engine, run.console)
+        _say_desktop(wanted, engine, run.console)
         return False
     if not engine.available and not run.console.dry:
-        _tell_silent(wanted, run.console)
+        _say_silent(wanted, run.console)
         return False
     path = config_file(engine)
     outdated = [it for it in _recorded(MIRRORS, path, run) if it.value not in wanted]
@@ -102,7 +102,7 @@ def has_file(engine: Engine) -> bool:
     return not engine.available or (engine.info().product != PODMAN and not engine.info().desktop)
 
 
-def _tell_silent(wanted: Sequence[str], console: Console) -> None:
+def _say_silent(wanted: Sequence[str], console: Console) -> None:
     """Warn of an engine that does not answer, and whose flags are not known, which can exclude a list in its file."""
     paths = [daemon_json.config_file(rootless=it) for it in (True, False)]
     for value in wanted:
@@ -110,7 +110,7 @@ def _tell_silent(wanted: Sequence[str], console: Console) -> None:
             console.warn(f"no engine answers, so none was told to ask {value}. Once it does: ./inv trust.linux")
 
 
-def _tell_desktop(wanted: Sequence[str], engine: Engine, console: Console) -> None:
+def _say_desktop(wanted: Sequence[str], engine: Engine, console: Console) -> None:
     for value in wanted:
         if not engine.available or (engine.info().desktop and not MIRRORS.is_in_use(engine.info(), value)):
             line = f'"{MIRRORS.key}": ["{value}"]'
@@ -190,10 +190,10 @@ def remove(entry: ledger.Entry, engine: Engine, console: Console) -> None:
     path, backup = Path(entry.path), _backup(Path(entry.path))
     before, original = text_of(path), text_of(backup)
     after = listed.removed(before, entry.value, path)
-    kept = files.exists(backup)
-    if kept and files.exists(path):
+    has_backup = files.exists(backup)
+    if has_backup and files.exists(path):
         after = original if daemon_json.is_same(original, after) else after or "{}\n"
-    stays_there = bool(after) or (kept and files.exists(path))
+    stays_there = bool(after) or (has_backup and files.exists(path))
     if after != before or (engine.available and listed.is_in_use(engine.info(), entry.value)):
         interim = Write(path, listed.without(before, entry.value, path).encode(), plan.mode(path))
         by_others = listed.has(interim.content.decode(), entry.value, path)
@@ -203,7 +203,7 @@ def remove(entry: ledger.Entry, engine: Engine, console: Console) -> None:
             _write_config(listed, interim, engine, console, entry.value, used=by_others)
     if stays_there:
         apply.carry_out(Plan(listed.store, (Write(path, after.encode(), plan.mode(path)),), ()), console)
-    obsolete = [Remove(backup, keep=path.parent)] if kept and not _has_others(entry) else []
+    obsolete = [Remove(backup, keep=path.parent)] if has_backup and not _has_others(entry) else []
     obsolete += [] if stays_there else [Remove(path, keep=path.parent)]
     apply.carry_out(plan.removal(listed.store, obsolete), console)
 

@@ -88,8 +88,8 @@ def read(path: Path) -> list[Entry]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        look = f"See who owns it, and who you are: {pasteable(['ls', '-l', str(path)])}; id"
-        raise RegistryError(f"{path} cannot be read: {error.strerror}.", cure=owners.give_back(path) or look) from error
+        who = f"See who owns it, and who you are: {pasteable(['ls', '-l', str(path)])}; id"
+        raise RegistryError(f"{path} cannot be read: {error.strerror}.", cure=owners.give_back(path) or who) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RegistryError(
             f"{path} is damaged, so what was written before is not known.",

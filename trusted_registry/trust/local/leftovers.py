@@ -93,11 +93,11 @@ def _in_files(store: Store, trusted: TrustAnchor, machine: Machine) -> Iterator[
         for path in paths:
             if trusted.is_in(states.content(path)):
                 rm = pasteable([*_sudo(store), "rm", *map(str, _with_hosts(path))])
-                shared = _shared(path, store)
-                yield str(path), f"{pasteable([*_sudo(store), 'editor', str(shared)])} && {rm}" if shared else rm
+                editable = _naming_file(path, store)
+                yield str(path), f"{pasteable([*_sudo(store), 'editor', str(editable)])} && {rm}" if editable else rm
 
 
-def _shared(path: Path, store: Store) -> Path | None:
+def _naming_file(path: Path, store: Store) -> Path | None:
     """Return the shared file that names a certificate; one that this user may not read is taken to do so."""
     try:
         return plan.shared_naming(path, store, {})

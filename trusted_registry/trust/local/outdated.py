@@ -120,12 +120,12 @@ def take_back(stores: Sequence[Store], anchor: TrustAnchor, run: Run) -> None:
             run.console.warn(f"{path} was changed since it was written here; it stays.")
         mine = [entry for entry in mine if Path(entry.path) not in stays.named]
         ledger.forget(ledger.path(), mine)
-        _tell_removed([entry for entry in mine if Path(entry.path) not in stays.changed], store, anchor, run)
+        _say_removed([entry for entry in mine if Path(entry.path) not in stays.changed], store, anchor, run)
         if store.refresh and any(it.name == "docker" for it in stores):
             run.console.say(f"docker: {ENGINE_REMEMBERS}")
 
 
-def _tell_removed(entries: Sequence[Entry], store: Store, anchor: TrustAnchor, run: Run) -> None:
+def _say_removed(entries: Sequence[Entry], store: Store, anchor: TrustAnchor, run: Run) -> None:
     machine = machines.current()
     retired = [it for it in entries if anchor.retired and _is_retired(it, store, anchor, machine)]
     earlier = [it for it in entries if it not in retired]

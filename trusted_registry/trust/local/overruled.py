@@ -55,7 +55,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Search:
     """A look at this machine.
 
     Args:
@@ -109,19 +109,19 @@ def check(upstreams: Sequence[str], run: Run, engine: Engine) -> None:
     """
     stores = install.select_stores(engine, install.ALL_STORES)
     own, all_of_them = owned.entries(run.settings), ledger.read(ledger.path())
-    look = _Look(_anchor(upstreams, run), stores, machines.current(), own, all_of_them)
+    search = _Search(_anchor(upstreams, run), stores, machines.current(), own, all_of_them)
     found: list[Word] = []
     for store in stores:
         with contextlib.suppress(NeedsRootError):  # then it is not written either, and that is told
-            found += [*_in_files(store, look), *_in_blocks(store, look)]
+            found += [*_in_files(store, search), *_in_blocks(store, search)]
     has_podman = any(it.key == "containers" for it in stores)
-    found += [*(_in_registries_conf(look) if has_podman else ()), *_in_daemon(look, engine)]
+    found += [*(_in_registries_conf(search) if has_podman else ()), *_in_daemon(search, engine)]
     if found:
         raise _refusal(found)
     if has_podman:
-        _check_drop_in(look)
+        _check_drop_in(search)
     if has_podman:
-        _tell_of_hiding(look, run)
+        _say_hiding(search, run)
 
 
 def _anchor(upstreams: Sequence[str], run: Run) -> TrustAnchor:
@@ -143,22 +143,22 @@ def _refusal(found: Sequence[Word]) -> RegistryError:
     )
 
 
-def _in_files(store: Store, look: _Look) -> Iterator[Word]:
+def _in_files(store: Store, search: _Search) -> Iterator[Word]:
     """Yield others' hosts.toml of upstreams, and the one for those without one of their own."""
-    for file in map(look.machine.filled, store.files(look.anchor)):
-        path = look.machine.path(file.path)
-        if path.name != "hosts.toml" or path.parent.name not in look.upstreams:
+    for file in map(search.machine.filled, store.files(search.anchor)):
+        path = search.machine.path(file.path)
+        if path.name != "hosts.toml" or path.parent.name not in search.upstreams:
             continue
         upstream, every = path.parent.name, path.parent.with_name("_default") / path.name
         for place, expected in ((path, file.content), (every, None)):  # containerd, docs/hosts.md, "_default"
             present = states.content(place)
-            if present is not None and present != expected and not look.is_own(place, present):
+            if present is not None and present != expected and not search.is_own(place, present):
                 text = present.decode(errors="replace")
-                yield look.word(upstream, place, _first_statement(text), text)
-        yield from _certificates(upstream, path.parent, look)
+                yield search.word(upstream, place, _first_statement(text), text)
+        yield from _certificates(upstream, path.parent, search)
 
 
-def _certificates(upstream: str, folder: Path, look: _Look) -> Iterator[Word]:
+def _certificates(upstream: str, folder: Path, search: _Search) -> Iterator[Word]:
     """Yield others' certificates and keys in an upstream's folder, which do not count beside a hosts.toml.
 
     So containerd, docs/hosts.md, and Docker, which takes it from there.
@@ -168,7 +168,7 @@ def _certificates(upstream: str, folder: Path, look: _Look) -> Iterator[Word]:
             present = states.content(path)
         except NeedsRootError:  # ours may be read by everybody
             present = b""
-        if present is None or look.is_own(path, present) or look.anchor.is_in(present):
+        if present is None or search.is_own(path, present) or search.anchor.is_in(present):
             continue
         sudo = () if os.access(folder, os.W_OK) else ("sudo",)
         yield Word(upstream, str(path), _COUNTS_NOT, pasteable([*sudo, "mv", path, f"{path}.before"]))
@@ -180,22 +180,22 @@ def _first_statement(text: str) -> int:
     return next(said, 1)
 
 
-def _in_blocks(store: Store, look: _Look) -> Iterator[Word]:
+def _in_blocks(store: Store, search: _Search) -> Iterator[Word]:
     """Yield others' entries about upstreams in shared files."""
-    for block in map(look.machine.resolve, store.blocks(look.anchor)):
-        if block.registry_host not in look.upstreams:
+    for block in map(search.machine.resolve, store.blocks(search.anchor)):
+        if block.registry_host not in search.upstreams:
             continue
-        path, value = look.machine.path(block.path), ledger.block_key(block)
+        path, value = search.machine.path(block.path), ledger.block_key(block)
         states.check_link(path)
         text = states.read(path)
         merging.check(path, text)
         number = None if editing.is_held(text, block) else editing.foreign_line(text, block)
         if block.under == "mirrors:":
             number = number or editing.foreign_line(text, replace(block, claims=(_EVERY,)))
-        if editing.current_content(text, block) is not None and look.another(path, value):
+        if editing.current_content(text, block) is not None and search.another(path, value):
             number = _number(editing.begin(block), text)
         if number:
-            yield look.word(block.registry_host, path, number, text, value)
+            yield search.word(block.registry_host, path, number, text, value)
 
 
 def _number(said: str, text: str) -> int:
@@ -203,43 +203,43 @@ def _number(said: str, text: str) -> int:
     return next((number for number, line in enumerate(text.splitlines(), 1) if said in line), 1)
 
 
-def _in_registries_conf(look: _Look) -> Iterator[Word]:
+def _in_registries_conf(search: _Search) -> Iterator[Word]:
     """Yield podman's registries and drop-ins of others that are about upstreams."""
-    dropped = {look.machine.path(it.path): it.content for store in look.stores for it in store.files(look.anchor)}
-    for path in registries_conf.files(look.machine):
+    dropped = {search.machine.path(it.path): it.content for store in search.stores for it in store.files(search.anchor)}
+    for path in registries_conf.files(search.machine):
         present = states.content(path) or b""
-        if present == dropped.get(path) or look.is_own(path, present):
+        if present == dropped.get(path) or search.is_own(path, present):
             continue
         text = states.read(path)
-        for upstream in look.upstreams:
+        for upstream in search.upstreams:
             numbers = registries_conf.lines_about(upstream, path, text)
-            yield from (look.word(upstream, path, number, text) for number in numbers)
+            yield from (search.word(upstream, path, number, text) for number in numbers)
 
 
-def _check_drop_in(look: _Look) -> None:
+def _check_drop_in(search: _Search) -> None:
     """Insist that the one drop-in with mirrors is not another installation's, whatever its upstreams.
 
     Raises:
         RegistryError: It is, or was changed since it was written here.
     """
-    for file in (it for store in look.stores for it in store.files(look.anchor) if it.path.endswith(".conf")):
-        path = look.machine.path(file.path)
+    for file in (it for store in search.stores for it in store.files(search.anchor) if it.path.endswith(".conf")):
+        path = search.machine.path(file.path)
         present = states.content(path)
-        if present is not None and present != file.content and not look.is_own(path, present):
-            raise _taken(path, registries_conf.upstreams(path, states.read(path)), look)
+        if present is not None and present != file.content and not search.is_own(path, present):
+            raise _taken(path, registries_conf.upstreams(path, states.read(path)), search)
 
 
-def _taken(path: Path, upstreams: Sequence[str], look: _Look) -> RegistryError:
+def _taken(path: Path, upstreams: Sequence[str], search: _Search) -> RegistryError:
     """Return the refusal of a drop-in that is not as this installation wrote it."""
-    if any(it.path == str(path) for it in look.own):
+    if any(it.path == str(path) for it in search.own):
         whose = "was changed since it was written here, and is now"
     else:
-        another = look.another(path)
+        another = search.another(path)
         whose = f"is another installation's{f', {another.by}' if another else ''},"
     away = pasteable([*(() if os.access(path, os.W_OK) else ("sudo",)), "rm", path])
     cure = f"Take that file away: {away}; then repeat this"
     if upstreams and "another" in whose:
-        cure = _over_there(upstreams, look.another(path), away)
+        cure = _over_there(upstreams, search.another(path), away)
     return RegistryError(
         f"{path} {whose} for {', '.join(upstreams) or 'no upstream'}. Mirrors for podman and the like are in that one "
         "file; nothing was changed.",
@@ -255,32 +255,32 @@ def _over_there(upstreams: Sequence[str], another: ledger.Entry | None, away: st
     return f"In that installation: {down}; or, if it is no more: {away}; then repeat this"
 
 
-def _in_daemon(look: _Look, engine: Engine) -> Iterator[Word]:
+def _in_daemon(search: _Search, engine: Engine) -> Iterator[Word]:
     """Yield mirrors of Docker Hub that the engine has from others."""
-    if DOCKER_HUB not in look.upstreams or not engine.available or not daemon_lists.has_file(engine):
+    if DOCKER_HUB not in search.upstreams or not engine.available or not daemon_lists.has_file(engine):
         return
     flags = daemon.flags(engine, (MIRRORS.flag, daemon_lists.FILE_FLAG))
     path = Path(flags.get(daemon_lists.FILE_FLAG) or daemon_lists.config_file(engine))
     text = daemon_lists.text_of(path)
-    own = {it.value for it in look.own if it.store == MIRRORS.store}
-    own |= {f"https://{it.registry_host}" for it in look.anchor.mirrors if it.upstream == DOCKER_HUB}
+    own = {it.value for it in search.own if it.store == MIRRORS.store}
+    own |= {f"https://{it.registry_host}" for it in search.anchor.mirrors if it.upstream == DOCKER_HUB}
     restart = daemon.restart(engine)  # an engine keeps its mirrors without the list (moby/moby, daemon/reload.go)
     foreign = [str(it) for it in MIRRORS.values(text, path) if MIRRORS.meaning(str(it)) not in own]
     for value in foreign:
-        said = look.word(DOCKER_HUB, path, _number(value, text), text, value)
+        said = search.word(DOCKER_HUB, path, _number(value, text), text, value)
         its = f'"{MIRRORS.key}": ["{value}"]'  # the line may have more, such as a password
         yield replace(said, text=its, cure=said.cure if "mirror.down" in said.cure else f"{said.cure} && {restart}")
     if MIRRORS.flag in flags:
         cure = pasteable(["grep", "-r", "-e", MIRRORS.flag, *daemon_lists.FLAG_FILES])
         yield Word(DOCKER_HUB, "dockerd", f"{MIRRORS.flag} {flags[MIRRORS.flag]}", cure)
     elif not foreign:
-        kept = [it for it in engine.info().mirrors if MIRRORS.meaning(it) not in own]
-        yield from (Word(DOCKER_HUB, "docker info", f"Registry Mirrors: {it}", restart) for it in kept)
+        others = [it for it in engine.info().mirrors if MIRRORS.meaning(it) not in own]
+        yield from (Word(DOCKER_HUB, "docker info", f"Registry Mirrors: {it}", restart) for it in others)
 
 
-def _tell_of_hiding(look: _Look, run: Run) -> None:
+def _say_hiding(search: _Search, run: Run) -> None:
     """Warn of a user's registries.conf, with which that user's podman reads neither the system's nor its drop-ins."""
-    path = registries_conf.hiding(look.machine)
+    path = registries_conf.hiding(search.machine)
     if path:
         folder = path.with_name("registries.conf.d")
         cure = f"{pasteable(['mkdir', '-p', folder])} && {pasteable(['mv', path, folder / '00-own.conf'])}"

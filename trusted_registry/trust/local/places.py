@@ -21,7 +21,7 @@ _ANY = TrustAnchor(
 """Stands for every certificate and every spelling."""
 _NAME = re.compile(r"trusted-registry-[0-9a-f]{16}\Z")
 _SHA1 = re.compile(r"[0-9A-Fa-f]{40}\Z")
-_SPELLING = r"(?!\.\.?/)[^/]+"
+_ANY_HOST = r"(?!\.\.?/)[^/]+"
 
 
 def counted(entries: Iterable[ledger.Entry], console: Console) -> list[ledger.Entry]:
@@ -67,7 +67,7 @@ def _patterns(store: Store, machine: machines.Machine) -> Iterator[str]:
 
 def _fits(path: str, pattern: str) -> bool:
     """Whether a path is one that a pattern stands for, and leads to nowhere else."""
-    spelled = re.escape(pattern).replace(_HOST, _SPELLING).replace(re.escape(_ANY.name), _NAME.pattern[:-2])
+    spelled = re.escape(pattern).replace(_HOST, _ANY_HOST).replace(re.escape(_ANY.name), _NAME.pattern[:-2])
     if not re.fullmatch(spelled, path):
         return False
     fixed = Path(pattern.partition(_HOST)[0].partition(_ANY.name)[0] + "x").parent

@@ -219,10 +219,10 @@ def shared_naming(path: Path, store: Store, texts: Mapping[Path, str]) -> Path |
         texts: Texts of shared files, where they are not those on the disk.
     """
     for name in dict.fromkeys(Path(block.path).name for block in store.blocks(ANY)):
-        shared = path.with_name(name)
-        text = texts[shared] if shared in texts else states.read(shared)
+        naming_file = path.with_name(name)
+        text = texts[naming_file] if naming_file in texts else states.read(naming_file)
         if any(path.name in line.partition("#")[0] for line in text.splitlines()):
-            return shared
+            return naming_file
     return None
 
 

@@ -78,10 +78,10 @@ def disallow_plain(run: Run, engine: Engine) -> list[str]:
 
 def _uninstall_store(store: Store, known: list[Entry], unknown: list[Entry], console: Console) -> list[str]:
     its_plan, stays = plan.uninstall(store.key, [*known, *unknown])
-    shared = {entry.path for entry in (*known, *unknown) if entry.value}
+    in_blocks = {entry.path for entry in (*known, *unknown) if entry.value}
     for path in stays.changed:
         message = f"{path}: lines between our marks were changed since; they stay."
-        console.warn(message if str(path) in shared else f"{path} was changed since it was written here; it stays.")
+        console.warn(message if str(path) in in_blocks else f"{path} was changed since it was written here; it stays.")
     for path, naming in stays.named.items():
         if _hand_over([it for it in known if it.path == str(path)], naming, known, console):
             continue

@@ -238,13 +238,13 @@ def _malformed(text: str, block: ManagedBlock) -> int | None:
 
 def _nameless(text: str, block: ManagedBlock) -> int | None:
     """Return the number of a line under a block's key at its entries' margin, in which a registry could hide."""
-    inside, between, margin = False, False, 0
+    in_section, between, margin = False, False, 0
     for number, line in enumerate(_lines(text), start=1):
         if line.strip(_BLANK).startswith(MARK):
             between = line.strip(_BLANK) != END
         elif _is_statement(line) and not line.startswith(" "):
-            inside, margin = _is_key(line, block), 0
-        elif _is_statement(line) and inside and not between:
+            in_section, margin = _is_key(line, block), 0
+        elif _is_statement(line) and in_section and not between:
             margin = margin or entries.width(line)
             if entries.width(line) == margin and not _ENTRY.match(line):
                 return number

@@ -142,8 +142,8 @@ def _items(store: Store, anchor: TrustAnchor) -> Iterator[str]:
         yield " ".join(("file", shlex.quote(file.registry_host), kit_words.path(file.path), *what))
         folder, _, name = file.path.rpartition("/")
         for template in store.shadowed_by:
-            hidden = kit_words.path(f"{template}/{folder.rpartition('/')[2]}")
-            yield " ".join(("hidden", shlex.quote(file.registry_host), hidden, shlex.quote(name), *what))
+            hidden_path = kit_words.path(f"{template}/{folder.rpartition('/')[2]}")
+            yield " ".join(("hidden", shlex.quote(file.registry_host), hidden_path, shlex.quote(name), *what))
     blocks = store.blocks(anchor)
     for path in dict.fromkeys(block.path for block in blocks):
         mine = [block for block in blocks if block.path == path]

@@ -96,8 +96,8 @@ def heeds(store: Store, anchor: TrustAnchor) -> Iterator[str]:
             if path.endswith("/hosts.toml") and path.split("/")[-2] == upstream:
                 yield _command("heed_hosts", shlex.quote(upstream), kit_words.path(path), _content(file, anchor))
         if _is_shared(path):
-            whole = "\n".join(it.content.decode() for it in pieces.values())
-            yield _command("heed_registries", kit_words.path(path), kit_words.text(whole), *map(shlex.quote, pieces))
+            content = "\n".join(it.content.decode() for it in pieces.values())
+            yield _command("heed_registries", kit_words.path(path), kit_words.text(content), *map(shlex.quote, pieces))
     yield from _daemon("heed_daemon", store, anchor)
     blocks = _blocks(store, anchor)
     for path in dict.fromkeys(block.path for _, block in blocks):
@@ -118,9 +118,9 @@ def items(store: Store, anchor: TrustAnchor) -> Iterator[str]:
         yield _command("mirror", kit_words.path(path), *words)
         folder, _, name = path.rpartition("/")
         for template in store.shadowed_by if name.endswith(".crt") else ():
-            hidden = kit_words.path(f"{template}/{folder.rpartition('/')[2]}")
+            hidden_path = kit_words.path(f"{template}/{folder.rpartition('/')[2]}")
             for upstream, file in pieces.items():
-                yield _command("mirror_hidden", shlex.quote(upstream), hidden, name, _content(file, anchor))
+                yield _command("mirror_hidden", shlex.quote(upstream), hidden_path, name, _content(file, anchor))
     yield from _daemon("daemon", store, anchor)
     others = [it for it in anchor.mirrors if it.upstream != _DOCKER_HUB]
     if store.key in DAEMONS and others:

@@ -144,7 +144,7 @@ class Server(socketserver.ThreadingTCPServer):
         self._telling = threading.Lock()
         super().__init__(sockaddr[:2], _Handler)
 
-    def tell(self, client: str, offer: Offer) -> None:
+    def report(self, client: str, offer: Offer) -> None:
         """Report a complete download, one at a time, and none once the server is closed."""
         with self._telling:
             self.taken(client, offer)
@@ -273,7 +273,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(offer.content)
-            self.server.tell(str(self.client_address[0]), offer)
+            self.server.report(str(self.client_address[0]), offer)
 
     do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
 

@@ -25,7 +25,7 @@ _MOST_NOTES, _LONGEST = 20, 500
 
 CONFIG_MAP, NAMESPACE = "local-registry-hosting", "kube-public"
 KEY = "localRegistryHosting.v1"
-_INSIDE = ("hostFromContainerRuntime", "hostFromClusterNetwork")
+_HOST_NAMES = ("hostFromContainerRuntime", "hostFromClusterNetwork")
 """Further names of a registry: an address is one, from wherever clients ask."""
 _NAMED = ("configmap", CONFIG_MAP, "--namespace", NAMESPACE)
 _OURS = {"app.kubernetes.io/managed-by": "trusted-registry"}
@@ -246,7 +246,7 @@ def manifest(registry_host: str) -> str:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": metadata,
-        "data": {KEY: _hosting(registry_host, *_INSIDE)},
+        "data": {KEY: _hosting(registry_host, *_HOST_NAMES)},
     }
     return f"{json.dumps(said, indent=2)}\n"
 

@@ -24,7 +24,7 @@ from trusted_registry.trust.model import TrustAnchor
 
 DRIVER = "docker-container"
 _CONFIG = "buildkitd.toml"
-_INSIDE = "/etc/buildkit/"
+_BUILDKIT_FOLDER = "/etc/buildkit/"
 """Folder in a builder for the copied files."""
 _ADDED = "--allow-insecure-entitlement=network.host"
 """Flag that buildx adds to those of the command, even a second time: passed once, or the copies would add up."""
@@ -121,7 +121,7 @@ def trusts(builder: Builder, anchor: TrustAnchor) -> bool:
 
 def _has(node: BuilderNode, registry_host: str, anchor: TrustAnchor) -> bool:
     paths = _registries(_config(node)).get(registry_host, {}).get("ca") or []
-    held = b"\n".join(node.files.get(str(path).removeprefix(_INSIDE), b"") for path in paths)
+    held = b"\n".join(node.files.get(str(path).removeprefix(_BUILDKIT_FOLDER), b"") for path in paths)
     return all(it.is_in(held) for it in anchor.all)
 
 
