@@ -149,8 +149,8 @@ def test_a_pod_that_a_successor_replaces_takes_nothing_back(node: Node) -> None:
     new = node.begin("b")
     assert ended(old).splitlines()[-1] == "Another pod keeps the trust of this node."
     assert (node.hosts.exists(), node.keeps("b")) == (True, True)
-    ended(new)
-    assert (node.hosts.exists(), node.keeps("b")) == (False, False)
+    said = ended(new)
+    assert (node.hosts.exists(), node.keeps("b")) == (False, False), said
 
 
 def test_a_pod_that_outlives_its_successor_is_ready_again(node: Node) -> None:
