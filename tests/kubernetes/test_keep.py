@@ -153,6 +153,50 @@ def test_a_pod_that_a_successor_replaces_takes_nothing_back(node: Node) -> None:
     assert (node.hosts.exists(), node.keeps("b")) == (False, False), said
 
 
+def test_a_pod_that_ends_while_it_looks_for_a_successor_takes_all_back(node: Node) -> None:
+    pod = node.begin("a")
+    with _halted(node):
+        pod.terminate()
+        _replace(node.keeper, "a\n")
+    said = ended(pod)
+    assert (node.hosts.exists(), node.keeper.exists()) == (False, False), said
+
+
+def test_a_pod_that_ends_while_it_finds_a_successor_takes_nothing_back(node: Node) -> None:
+    pod = node.begin("a")
+    with _halted(node):
+        pod.terminate()
+        _replace(node.keeper, "b\n")
+    assert ended(pod).splitlines()[-1] == "Another pod keeps the trust of this node."
+    assert (node.hosts.exists(), node.keeps("b")) == (True, True)
+
+
+@contextlib.contextmanager
+def _halted(node: Node) -> Iterator[None]:
+    """Keep a pod at the point where it has opened the file that names its node's keeper, and has not read it."""
+    pipe = node.folder / "pipe"
+    os.mkfifo(pipe)
+    pipe.rename(node.keeper)
+    writer: list[int] = []
+
+    def opened() -> bool:
+        with contextlib.suppress(OSError):  # ENXIO: nobody reads it yet
+            writer.append(os.open(node.keeper, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(writer)
+
+    until(opened)
+    yield
+    os.write(writer[0], b"a\n")
+    os.close(writer[0])
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put a file in the place of another in one step."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.rename(path)
+
+
 def test_a_pod_that_outlives_its_successor_is_ready_again(node: Node) -> None:
     old = node.begin("a")
     ended(node.begin("b"))
