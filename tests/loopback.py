@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 RESERVED = 64
-_RESERVED: collections.deque[socket.socket] = collections.deque()
+NEIGHBOURS = 2
+"""Ports after a reserved one that are reserved with it: where a port is taken, the next free one is offered."""
+_RESERVED: collections.deque[contextlib.ExitStack] = collections.deque()
 
 
 class _Registry(http.server.BaseHTTPRequestHandler):
@@ -199,17 +201,27 @@ def silence() -> Iterator[int]:
         yield port
 
 
-def _reserve() -> tuple[int, socket.socket]:
-    """Bind a port without listening on it: clients are refused, whoever asks for this port by its number gets it.
+def _reserve() -> tuple[int, contextlib.ExitStack]:
+    """Bind a port and its neighbours without listening: clients are refused, whoever asks for one by number gets it.
 
     A port that is only looked up and let go is given to the next one that asks for any port: on a busy machine
     before the test came to use it. One of a single address is given away at another one, and then nobody can listen
     at all of them.
     """
-    reserved = socket.socket()
-    reserved.bind(("", 0))
+    while True:
+        with contextlib.ExitStack() as bound:
+            port = _bind(bound, 0)
+            with contextlib.suppress(OSError, OverflowError):  # a neighbour is somebody's, or past the last port
+                for neighbour in range(port + 1, port + 1 + NEIGHBOURS):
+                    _bind(bound, neighbour)
+                return port, bound.pop_all()
+
+
+def _bind(bound: contextlib.ExitStack, port: int) -> int:
+    reserved = bound.enter_context(socket.socket())
+    reserved.bind(("", port))
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as all servers here do: from now on they may share
-    return int(reserved.getsockname()[1]), reserved
+    return int(reserved.getsockname()[1])
 
 
 def shake_hands(port: int, anchor: Path, host: str = HOST) -> str:

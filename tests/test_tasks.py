@@ -352,6 +352,39 @@ def test_ctrl_c_while_a_dataclass_is_made_ends_with_130(invoke: Invoke) -> None:
     assert (done.returncode, done.stderr) == (130, "Stopped.\n")
 
 
+@pytest.mark.process
+def test_ctrl_c_that_python_ignores_in_a_callback_ends_with_130(invoke: Invoke) -> None:
+    done = _in_a_callback(invoke, "KeyboardInterrupt")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Stopped.\n")
+
+
+@pytest.mark.process
+def test_what_else_python_ignores_in_a_callback_is_shown_and_ends_nothing(invoke: Invoke) -> None:
+    done = _in_a_callback(invoke, "ValueError")
+    assert (done.returncode, done.stdout, "ValueError" in done.stderr) == (0, "went on\n", True)
+
+
+def _in_a_callback(invoke: Invoke, error: str) -> subprocess.CompletedProcess[str]:
+    """Run a task in whose middle a callback raises an error, where nothing can catch it."""
+    module = invoke.root / "trusted_registry" / "certificate" / "issue.py"
+    module.write_text(f"""{module.read_text()}
+
+def ensure(*_, **__):
+    import time, weakref
+
+    def raising(_):
+        raise {error}
+
+    kept = {{1}}
+    watched = weakref.ref(kept, raising)
+    del kept
+    time.sleep(1)
+    print("went on", flush=True)
+    raise SystemExit(0)
+""")
+    return invoke("cert.make", INVOKE_REGISTRY_ADDRESS=ADDRESS)
+
+
 def test_a_mistake_of_ours_is_not_dressed_up_as_a_person_s(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_arguments: object, **_options: object) -> None:
         raise ValueError("a bug")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import atexit
 import contextlib
 import errno
+import functools
 import gc
 import os
 import re
 import signal
 import sys
+import threading
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _NEAR = 0.66
 """Likeness from which on a word may be a misspelt one: `--prot` is like `--port`, and `--yes` is not like `--names`."""
+_AGAIN_SECONDS = 0.01
 _FLAG = re.compile(r"--?[a-z][a-z-]*(=.*)?", re.DOTALL)
 """A word that can only be a flag, with a value or without."""
 
@@ -68,6 +71,7 @@ class TaskExecutor(Executor):
 def install(groups: Mapping[str, Sequence[DeclaredTask]]) -> None:
     """Install this module's help and messages in the program that loads the tasks, `./inv` or `invoke`."""
     sys.excepthook = on_uncaught
+    sys.unraisablehook = functools.partial(on_unraisable, sys.unraisablehook)
     if not sys.warnoptions:  # those of libraries are for who writes programs; a foreign certificate is enough for one
         warnings.simplefilter("ignore")
     # Invoke loads tasks.py, not the other way round, and a configuration can name no class but the executor's.
@@ -267,6 +271,17 @@ def on_uncaught(kind: type[BaseException], error: BaseException, trace: Tracebac
         sys.stderr.write(f"{explain(wrong)}\n")
         raise SystemExit(wrong.code)
     sys.__excepthook__(kind, error, trace)
+
+
+def on_unraisable(earlier: Callable[[sys.UnraisableHookArgs], object], ignored: sys.UnraisableHookArgs) -> None:
+    """Send Ctrl-C anew where Python ignores it, as in a callback of an import; other errors are the earlier hook's."""
+    if ignored.exc_type is not KeyboardInterrupt:
+        earlier(ignored)
+        return
+    # A moment later: here, and in whatever called that, it would be ignored again.
+    again = threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+    again.daemon = True
+    again.start()
 
 
 def _mendable(error: BaseException) -> RegistryError | None:
