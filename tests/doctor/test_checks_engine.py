@@ -27,6 +27,12 @@ def test_an_engine_that_is_too_old_is_found(box: DoctorBox) -> None:
     assert found(replace(box.facts, engine=replace(box.facts.engine, version="18.09.1"))) == ["engine"]
 
 
+def test_containers_that_the_engine_lost_are_found_with_what_ends_them(box: DoctorBox) -> None:
+    finding = only(replace(box.facts, lost_containers=(678, 679)), "engine")
+    assert finding.evidence.endswith("process 678, 679")
+    assert finding.cure == ("sudo kill -KILL 678 679", "./inv up")
+
+
 def test_podman_is_no_docker_that_is_too_old(box: DoctorBox) -> None:
     assert box.facts.engine
     podman = replace(box.facts.engine, version="4.3.1", product="Podman")

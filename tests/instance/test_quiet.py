@@ -17,6 +17,7 @@ from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import membership
 from trusted_registry.errors import RegistryError
+from trusted_registry.instance import ports
 from trusted_registry.registry import prove
 from trusted_registry.run import Run
 from trusted_registry.tasks import cert, lifecycle
@@ -78,6 +79,20 @@ def test_up_is_few_rows_of_80_columns_and_proves_each_time(
         assert not [line for line in said if line.startswith("$ ") or "│" in line]
         assert [any(line.startswith(start) for line in said) for start in FIRST] == [made, made], said
     assert "Nothing had to be changed." in said
+
+
+def test_an_up_after_one_that_was_cut_short_looks_for_containers_that_the_engine_lost(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, engine: FakeEngine
+) -> None:
+    monkeypatch.setattr(ports, "lost_containers", lambda: [678])
+    _up(settings)
+    engine.remove(settings.container)
+    (settings.folder / lifecycle.UNPROVED).touch()
+    with pytest.raises(RegistryError, match="lost it"):
+        _up(settings)
+    assert engine.container is None
+    monkeypatch.setattr(ports, "lost_containers", list)
+    assert "proof:" in "".join(_up(settings))
 
 
 def test_a_first_up_whose_certificate_fails_leaves_nothing_to_purge(

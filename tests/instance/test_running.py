@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import psutil
 import pytest
 
 from tests import forge, loopback
@@ -20,8 +23,9 @@ from trusted_registry import address, templates
 from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import PortTakenError, RegistryError
-from trusted_registry.instance import checks, model, ports, roles, running
+from trusted_registry.instance import checks, model, ports, proof, roles, running
 from trusted_registry.instance.model import Image
+from trusted_registry.registry import probe
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 FOREIGN = container(role=None, digest=None, image="nginx")
+PROCESSES = psutil.process_iter
+"""As it is without the fixture that hides what runs below a process of a test."""
 
 
 @pytest.fixture
@@ -359,6 +365,102 @@ def test_a_proxy_of_docker_that_outlived_its_container_is_known_by_the_port_that
             own = another.getsockname()[1]
             assert f"(process {os.getpid()})" in ports.taken_error(own, settings, FakeEngine()).message
         process.communicate("")
+
+
+@contextlib.contextmanager
+def _not_started(name: str, namespace: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a container's process before its start, below one that looks like what containerd runs for it."""
+    (folder / "init").write_text("import os\nprint(os.getpid(), flush=True)\ninput()\n")
+    waits = f'bash -c "exec -a {name} {sys.executable} init"; true'  # a second command, so that the first is a child
+    home, pipe = {**os.environ, "PYTHONHOME": sys.base_prefix}, subprocess.PIPE
+    shim = ["bash", "-c", waits, "-namespace", namespace, "-id", "0"]
+    with subprocess.Popen(shim, env=home, cwd=folder, stdin=pipe, stdout=pipe, text=True) as process:
+        yield process
+        if process.poll() is None:
+            process.communicate("\n")
+
+
+def _number(process: subprocess.Popen[str]) -> int:
+    assert process.stdout
+    return int(process.stdout.readline())
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("name", ["runc", "/usr/bin/runc"])
+def test_a_container_that_the_engine_lost_in_its_start_is_known_by_its_process(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "process_iter", PROCESSES)
+    monkeypatch.setattr(ports, "_START_SECONDS", 0)
+    with _not_started(name, "moby", tmp_path) as process:
+        number = _number(process)
+        assert number in ports.lost_containers()
+    assert number not in ports.lost_containers()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("name", "namespace"), [("crunch", "moby"), ("runc", "k8s.io")])
+def test_another_program_and_another_s_container_that_waits_are_not_lost(
+    name: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "process_iter", PROCESSES)
+    monkeypatch.setattr(ports, "_START_SECONDS", 0)
+    with _not_started(name, namespace, tmp_path) as process:
+        assert _number(process) not in ports.lost_containers()
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [("Name:\tsh\nNSpid:\t678\nNSpgid:\t678\n", False), ("NSpid:\t678\t12\nNSpgid:\t1\n", True), ("Pid:\t1\n", False)],
+)
+def test_a_process_of_an_engine_in_a_container_is_known_by_its_ids(status: str, *, said: bool) -> None:
+    assert ports.is_nested(status) is said
+
+
+@pytest.mark.process
+def test_a_container_that_is_started_meanwhile_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "process_iter", PROCESSES)
+    with _not_started("runc", "moby", tmp_path) as process:
+        number = _number(process)
+        waited: list[float] = []
+
+        def start(seconds: float) -> None:
+            waited.append(seconds)
+            process.communicate("\n")
+
+        monkeypatch.setattr(time, "sleep", start)
+        assert number not in ports.lost_containers()
+        assert waited == [ports._START_SECONDS]
+
+
+def test_a_dry_run_looks_for_no_lost_containers(
+    settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console.dry = True
+    monkeypatch.setattr(ports, "lost_containers", lambda: pytest.fail("it looked"))
+    checks.check_lost_containers(Run(settings, console))
+
+
+def test_no_registry_is_started_beside_containers_that_the_engine_lost(
+    settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "lost_containers", lambda: [678, 679])
+    with pytest.raises(RegistryError, match=r"process 678, 679") as caught:
+        checks.check_lost_containers(Run(settings, console))
+    assert caught.value.cure.startswith("sudo kill -KILL 678 679; then ./inv up")
+
+
+@pytest.mark.parametrize("lost", [[], [678], [678, 679]])
+def test_a_registry_that_does_not_answer_comes_with_the_lost_containers_that_may_have_its_address(
+    lost: list[int], settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = RegistryError("The registry did not answer within 30 seconds.", cure="./inv registry.logs says why.")
+    at = probe.Endpoint(settings.address, settings.port)
+    monkeypatch.setattr(ports, "lost_containers", lambda: lost)
+    with pytest.raises(RegistryError, match="It was stopped again") as caught:
+        proof.stop_again(silent, "registry", at, Run(settings, console), FakeEngine())
+    named = " ".join(map(str, ["sudo kill -KILL", *lost])) if lost else "The end of its log, above"
+    assert named in caught.value.cure
 
 
 @pytest.mark.parametrize(("found", "look"), [([None], "sudo ss -ltnp 'sport = :443'"), (None, "sudo lsof ")])

@@ -19,7 +19,7 @@ OLDEST = (19, 3)
 
 
 def engine(facts: Facts) -> Iterator[Finding]:
-    """Yield findings for an engine that is unavailable, remote, or too old."""
+    """Yield findings for an engine that is unavailable, remote, or too old, or that lost a container."""
     if facts.engine_error and not facts.remote:
         cause = "Nothing can be run, pushed or pulled here without one."
         if isinstance(facts.engine_error, AccessDeniedError):
@@ -31,6 +31,11 @@ def engine(facts: Facts) -> Iterator[Finding]:
         cause = "It is older than what is known to work, and its bugs are no longer fixed."
         cure = "sudo apt-get install --only-upgrade docker.io  # or your distribution's way"
         yield Finding("engine", f"the engine is Docker {version}", cause, (cure,))
+    if facts.lost_containers:
+        numbers = [str(it) for it in facts.lost_containers]
+        evidence = f"the engine was killed in the start of a container, and lost it: process {', '.join(numbers)}"
+        cause = "The next container has its address too, and clients reach either of both."
+        yield Finding("engine", evidence, cause, (" ".join(["sudo kill -KILL", *numbers]), "./inv up"))
 
 
 def insecure(facts: Facts) -> Iterator[Finding]:

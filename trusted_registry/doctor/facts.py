@@ -186,6 +186,7 @@ class Facts:
         resolved: Addresses by DNS name; empty for a name that does not resolve.
         engine: Version and settings that the engine reports.
         engine_error: Reason why no engine answers.
+        lost_containers: Processes of containers that the engine lost when it was killed in their start.
         engine_since: Start of the engine, in seconds since the epoch; 0 if unknown.
         container: The registry's container.
         wanted: Digest of the container that the settings now ask for; "" if unknown.
@@ -230,6 +231,7 @@ class Facts:
     resolved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     engine: EngineInfo | None = None
     engine_error: RegistryError | None = None
+    lost_containers: tuple[int, ...] = ()
     engine_since: float = 0.0
     container: Container | None = None
     wanted: str = ""

@@ -51,6 +51,22 @@ def check_port(run: Run, engine: Engine) -> None:
         raise ports.taken_error(run.settings.port, run.settings, engine)
 
 
+def check_lost_containers(run: Run) -> None:
+    """Insist that the engine lost no container when it was killed, as it may have been in an `up` that was cut short.
+
+    Raises:
+        RegistryError: It did, and the registry would share that container's address.
+    """
+    lost = [] if run.console.dry else ports.lost_containers()
+    if lost:
+        numbers = ", ".join(map(str, lost))
+        raise RegistryError(
+            f"The engine was killed in the start of a container, and lost it (process {numbers}): it keeps an address "
+            "that the registry gets too.",
+            cure=ports.lost_cure(lost, run.settings),
+        )
+
+
 def check_metrics(settings: Settings, engine: Engine) -> None:
     """Insist that the port of the metrics, if there is to be one, is free, or the registry's own already.
 

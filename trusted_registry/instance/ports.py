@@ -1,14 +1,31 @@
-"""Listeners on a port that the registry wants: a container, a process, or an engine's stale proxy."""
+"""Holders of a port or an address that the registry wants: a container, a process, an engine's stale proxy."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
+import time
+from collections.abc import Collection
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trusted_registry.console import pasteable
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.settings import Settings
+
+if TYPE_CHECKING:
+    import psutil
+
+_START_SECONDS = 5
+"""Seconds within which a container's `runc init` has surely become its program; some milliseconds as a rule."""
+
+
+def lost_cure(lost: Collection[int], settings: Settings) -> str:
+    """Return the command that ends containers which the engine lost, and the next one."""
+    return f"{pasteable(['sudo', 'kill', '-KILL', *map(str, lost)])}; then {settings.command('up')}"
 
 
 def taken_error(port: int, settings: Settings, engine: Engine) -> RegistryError:
@@ -47,6 +64,51 @@ def _is_docker_proxy(number: int) -> bool:
         words = psutil.Process(number).cmdline() or [""]
         return words[0].rpartition("/")[2] == "docker-proxy"
     return False
+
+
+def lost_containers() -> list[int]:
+    """Return the processes of containers that an engine lost when it was killed in the middle of their start.
+
+    It gives their address to the next container, and its bridge leads to either of both, until the process has ended.
+    Takes no time unless a container is in its start: then it is looked at again after some seconds.
+    """
+    if found := _in_start():
+        time.sleep(_START_SECONDS)
+        return sorted(found & _in_start())
+    return []
+
+
+def _in_start() -> set[int]:
+    """Return the processes of Docker's containers that have not become their program yet."""
+    import psutil
+
+    running = psutil.process_iter(["cmdline"])
+    return {it.pid for it in running if _is_init(it.info["cmdline"] or [""]) and _is_docker_s(it)}
+
+
+def _is_init(words: list[str]) -> bool:
+    """Return whether a command line is that of a container's process before its start."""
+    return words[0].rpartition("/")[2] == "runc" and words[1:] == ["init"]
+
+
+def _is_docker_s(process: psutil.Process) -> bool:
+    """Return whether a container's process is below what Docker has containerd run beside each of its containers."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error, OSError):
+        if shim := process.parent():
+            is_docker_s = ("-namespace", "moby") in pairwise(shim.cmdline())
+            return is_docker_s and not is_nested(Path(f"/proc/{shim.pid}/status").read_text())
+    return False
+
+
+def is_nested(status: str) -> bool:
+    """Return whether a process is a container's, by its status, which gives its id in each namespace (proc(5), NSpid).
+
+    An engine inside a container has a network of its own: nothing that it lost has an address of this machine's engine.
+    """
+    found = re.search(r"^NSpid:((?:\s+[0-9]+)+)$", status, re.MULTILINE)
+    return found is not None and len(found[1].split()) > 1
 
 
 def is_taken(listen: str, port: int) -> bool:

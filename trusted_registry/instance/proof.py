@@ -12,7 +12,7 @@ from trusted_registry.certificate import inspect
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import OpenToAllError, RegistryError
-from trusted_registry.instance import checks, front, ownership
+from trusted_registry.instance import checks, front, ownership, ports
 from trusted_registry.instance.model import FILES_FOLDER, LOOPBACK, Instance, Role
 from trusted_registry.registry import observe, probe, users
 from trusted_registry.run import Run
@@ -202,11 +202,19 @@ def stop_again(error: BaseException, name: str, at: probe.Endpoint, run: Run, en
     reason = _reason(error, name, engine, run)
     engine.remove(name)
     if isinstance(error, RegistryError):
-        cure = "The end of its log, above, says why." if "registry.logs" in error.cure else error.cure
+        cure = _cure_of_silence(run) if "registry.logs" in error.cure else error.cure
         raise RegistryError(f"{reason} It was stopped again.", cure=cure) from error
     if isinstance(error, (OSError, http.client.HTTPException)):
         cure = checks.another_machine_s(at.host) or "./inv cert.check says what is wrong with the certificate."
         raise RegistryError(f"{reason} It was stopped again.", cure=cure) from error
+
+
+def _cure_of_silence(run: Run) -> str:
+    """Return the cure for a registry that did not answer, and whose log goes with its container."""
+    if lost := ports.lost_containers():
+        cure = ports.lost_cure(lost, run.settings)
+        return f"A container that the engine lost when it was killed may have its address: {cure}"
+    return "The end of its log, above, says why."
 
 
 def _reason(error: BaseException, name: str, engine: Engine, run: Run) -> str:

@@ -62,6 +62,8 @@ def _up(run: Run, engine: Engine) -> None:
     checks.check_port(run, engine)
     mark = run.settings.folder / UNPROVED
     unproved = _unproved(mark, engine, run.console)
+    if unproved:
+        checks.check_lost_containers(run)
     issued: list[bool] = []
     packed: list[str] = []
 
