@@ -84,14 +84,14 @@ def test_up_is_few_rows_of_80_columns_and_proves_each_time(
 def test_an_up_after_one_that_was_cut_short_looks_for_containers_that_the_engine_lost(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, engine: FakeEngine
 ) -> None:
-    monkeypatch.setattr(ports, "lost_containers", lambda: [678])
+    monkeypatch.setattr(ports, "lost_containers", lambda _engine: [678])
     _up(settings)
     engine.remove(settings.container)
     (settings.folder / lifecycle.UNPROVED).touch()
     with pytest.raises(RegistryError, match="lost it"):
         _up(settings)
     assert engine.container is None
-    monkeypatch.setattr(ports, "lost_containers", list)
+    monkeypatch.setattr(ports, "lost_containers", lambda _engine: [])
     assert "proof:" in "".join(_up(settings))
 
 

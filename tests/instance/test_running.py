@@ -367,14 +367,16 @@ def test_a_proxy_of_docker_that_outlived_its_container_is_known_by_the_port_that
         process.communicate("")
 
 
+ID = "932b240dd950"
+
+
 @contextlib.contextmanager
-def _not_started(name: str, namespace: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run a container's process before its start, below one that looks like what containerd runs for it."""
-    (folder / "init").write_text("import os\nprint(os.getpid(), flush=True)\ninput()\n")
-    waits = f'bash -c "exec -a {name} {sys.executable} init"; true'  # a second command, so that the first is a child
-    home, pipe = {**os.environ, "PYTHONHOME": sys.base_prefix}, subprocess.PIPE
-    shim = ["bash", "-c", waits, "-namespace", namespace, "-id", "0"]
-    with subprocess.Popen(shim, env=home, cwd=folder, stdin=pipe, stdout=pipe, text=True) as process:
+def _container_process(namespace: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
+    """Run a program below one that looks like what containerd runs for each of a user's containers."""
+    monkeypatch.setattr(psutil, "process_iter", PROCESSES)
+    waits, pipe = "bash -c 'echo $$; read -r line'; true", subprocess.PIPE
+    shim = ["bash", "-c", waits, "-namespace", namespace, "-id", ID]
+    with subprocess.Popen(shim, stdin=pipe, stdout=pipe, text=True) as process:
         yield process
         if process.poll() is None:
             process.communicate("\n")
@@ -385,28 +387,61 @@ def _number(process: subprocess.Popen[str]) -> int:
     return int(process.stdout.readline())
 
 
+def _rootless(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the engine be this user's, as the processes are that a test starts."""
+    info = dataclasses.replace(engine.info(), rootless=True)
+    monkeypatch.setattr(engine, "info", lambda **_: info)
+
+
 @pytest.mark.process
-@pytest.mark.parametrize("name", ["runc", "/usr/bin/runc"])
-def test_a_container_that_the_engine_lost_in_its_start_is_known_by_its_process(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("state", ["", "created", "exited"])
+def test_a_container_that_runs_and_that_the_engine_does_not_count_as_running_is_lost(
+    state: str, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(psutil, "process_iter", PROCESSES)
+    _rootless(engine, monkeypatch)
     monkeypatch.setattr(ports, "_START_SECONDS", 0)
-    with _not_started(name, "moby", tmp_path) as process:
+    monkeypatch.setattr(engine, "find", lambda name: container(state=state) if state and name == ID else None)
+    with _container_process("moby", monkeypatch) as process:
         number = _number(process)
-        assert number in ports.lost_containers()
-    assert number not in ports.lost_containers()
+        assert number in ports.lost_containers(engine)
+    assert number not in ports.lost_containers(engine)
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(("name", "namespace"), [("crunch", "moby"), ("runc", "k8s.io")])
-def test_another_program_and_another_s_container_that_waits_are_not_lost(
-    name: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("state", "namespace", "user"),
+    [("running", "moby", 0), ("paused", "moby", 0), ("", "k8s.io", 0), ("", "moby", 12345)],
+    ids=["it runs", "it is paused", "Kubernetes'", "another user's engine's"],
+)
+def test_what_the_engine_counts_and_what_is_another_s_is_not_lost(
+    state: str, namespace: str, user: int, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(psutil, "process_iter", PROCESSES)
+    _rootless(engine, monkeypatch)
     monkeypatch.setattr(ports, "_START_SECONDS", 0)
-    with _not_started(name, namespace, tmp_path) as process:
-        assert _number(process) not in ports.lost_containers()
+    user = user or os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(engine, "find", lambda name: container(state=state) if state and name == ID else None)
+    with _container_process(namespace, monkeypatch) as process:
+        assert _number(process) not in ports.lost_containers(engine)
+
+
+@pytest.mark.process
+def test_a_container_that_the_engine_counts_soon_after_is_not_lost(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _rootless(engine, monkeypatch)
+    states = {ID: "created"}
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        states[ID] = "running"
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(engine, "find", lambda name: container(state=states[name]) if name in states else None)
+    with _container_process("moby", monkeypatch) as process:
+        assert _number(process) not in ports.lost_containers(engine)
+        assert waited == [ports._START_SECONDS]
 
 
 @pytest.mark.parametrize(
@@ -417,36 +452,20 @@ def test_a_process_of_an_engine_in_a_container_is_known_by_its_ids(status: str, 
     assert ports.is_nested(status) is said
 
 
-@pytest.mark.process
-def test_a_container_that_is_started_meanwhile_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(psutil, "process_iter", PROCESSES)
-    with _not_started("runc", "moby", tmp_path) as process:
-        number = _number(process)
-        waited: list[float] = []
-
-        def start(seconds: float) -> None:
-            waited.append(seconds)
-            process.communicate("\n")
-
-        monkeypatch.setattr(time, "sleep", start)
-        assert number not in ports.lost_containers()
-        assert waited == [ports._START_SECONDS]
-
-
 def test_a_dry_run_looks_for_no_lost_containers(
     settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console.dry = True
-    monkeypatch.setattr(ports, "lost_containers", lambda: pytest.fail("it looked"))
-    checks.check_lost_containers(Run(settings, console))
+    monkeypatch.setattr(ports, "lost_containers", lambda _engine: pytest.fail("it looked"))
+    checks.check_lost_containers(Run(settings, console), FakeEngine())
 
 
 def test_no_registry_is_started_beside_containers_that_the_engine_lost(
     settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ports, "lost_containers", lambda: [678, 679])
+    monkeypatch.setattr(ports, "lost_containers", lambda _engine: [678, 679])
     with pytest.raises(RegistryError, match=r"process 678, 679") as caught:
-        checks.check_lost_containers(Run(settings, console))
+        checks.check_lost_containers(Run(settings, console), FakeEngine())
     assert caught.value.cure.startswith("sudo kill -KILL 678 679; then ./inv up")
 
 
@@ -456,7 +475,7 @@ def test_a_registry_that_does_not_answer_comes_with_the_lost_containers_that_may
 ) -> None:
     silent = RegistryError("The registry did not answer within 30 seconds.", cure="./inv registry.logs says why.")
     at = probe.Endpoint(settings.address, settings.port)
-    monkeypatch.setattr(ports, "lost_containers", lambda: lost)
+    monkeypatch.setattr(ports, "lost_containers", lambda _engine: lost)
     with pytest.raises(RegistryError, match="It was stopped again") as caught:
         proof.stop_again(silent, "registry", at, Run(settings, console), FakeEngine())
     named = " ".join(map(str, ["sudo kill -KILL", *lost])) if lost else "The end of its log, above"

@@ -71,7 +71,7 @@ def local(
         own_addresses=tuple(it for it in own if ":" not in it),
         resolved=_resolved(settings),
         engine=or_none(engine.info) if engine.available else None,
-        lost_containers=tuple(ports.lost_containers()),
+        lost_containers=tuple(ports.lost_containers(engine)),
         key_mounts=_key_mounts(settings, engine),
         proxies=_proxies(engine, os.environ),
         disk=_disk(settings, engine),

@@ -51,13 +51,13 @@ def check_port(run: Run, engine: Engine) -> None:
         raise ports.taken_error(run.settings.port, run.settings, engine)
 
 
-def check_lost_containers(run: Run) -> None:
+def check_lost_containers(run: Run, engine: Engine) -> None:
     """Insist that the engine lost no container when it was killed, as it may have been in an `up` that was cut short.
 
     Raises:
         RegistryError: It did, and the registry would share that container's address.
     """
-    lost = [] if run.console.dry else ports.lost_containers()
+    lost = [] if run.console.dry else ports.lost_containers(engine)
     if lost:
         numbers = ", ".join(map(str, lost))
         raise RegistryError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import socket
 import time
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import psutil
 
 _START_SECONDS = 5
-"""Seconds within which a container's `runc init` has surely become its program; some milliseconds as a rule."""
+"""Seconds within which an engine surely counts a container as running that it started; some milliseconds as a rule."""
 
 
 def lost_cure(lost: Collection[int], settings: Settings) -> str:
@@ -66,40 +67,53 @@ def _is_docker_proxy(number: int) -> bool:
     return False
 
 
-def lost_containers() -> list[int]:
-    """Return the processes of containers that an engine lost when it was killed in the middle of their start.
+def lost_containers(engine: Engine) -> list[int]:
+    """Return the first process of each container that the engine lost when it was killed in the middle of its start.
 
-    It gives their address to the next container, and its bridge leads to either of both, until the process has ended.
-    Takes no time unless a container is in its start: then it is looked at again after some seconds.
+    It runs on, or waits to begin. The engine gives its address to the next container, and the kernel's bridge leads to
+    either of both, until that process has ended. Takes no time unless something is found, which is looked at again
+    after some seconds: it may just have been started.
     """
-    if found := _in_start():
+    if found := _uncounted(engine):
         time.sleep(_START_SECONDS)
-        return sorted(found & _in_start())
+        return sorted(found & _uncounted(engine))
     return []
 
 
-def _in_start() -> set[int]:
-    """Return the processes of Docker's containers that have not become their program yet."""
+def _uncounted(engine: Engine) -> set[int]:
+    """Return the first process of each of this engine's containers that it does not count as running."""
     import psutil
 
-    running = psutil.process_iter(["cmdline"])
-    return {it.pid for it in running if _is_init(it.info["cmdline"] or [""]) and _is_docker_s(it)}
+    found: set[int] = set()
+    with contextlib.suppress(RegistryError):
+        owner = os.geteuid() if engine.available and engine.info().rootless else 0
+        for shim in psutil.process_iter(["cmdline", "uids"]) if engine.available else ():
+            container = _container_of(shim.info["cmdline"] or [])
+            is_ours = container and (shim.info["uids"] or (None,))[0] == owner
+            if is_ours and not _is_counted(container, engine):
+                found |= _children(shim)
+    return found
 
 
-def _is_init(words: list[str]) -> bool:
-    """Return whether a command line is that of a container's process before its start."""
-    return words[0].rpartition("/")[2] == "runc" and words[1:] == ["init"]
+def _container_of(words: list[str]) -> str:
+    """Return the id of the container that a process of containerd runs for Docker, by its command line; else ""."""
+    options = dict(pairwise(words))
+    return options.get("-id", "") if options.get("-namespace") == "moby" else ""
 
 
-def _is_docker_s(process: psutil.Process) -> bool:
-    """Return whether a container's process is below what Docker has containerd run beside each of its containers."""
+def _is_counted(container: str, engine: Engine) -> bool:
+    known = engine.find(container)
+    return known is not None and known.state in ("running", "paused", "restarting")
+
+
+def _children(shim: psutil.Process) -> set[int]:
+    """Return the processes right below one of this machine's own."""
     import psutil
 
     with contextlib.suppress(psutil.Error, OSError):
-        if shim := process.parent():
-            is_docker_s = ("-namespace", "moby") in pairwise(shim.cmdline())
-            return is_docker_s and not is_nested(Path(f"/proc/{shim.pid}/status").read_text())
-    return False
+        if not is_nested(Path(f"/proc/{shim.pid}/status").read_text()):
+            return {it.pid for it in shim.children()}
+    return set()
 
 
 def is_nested(status: str) -> bool:

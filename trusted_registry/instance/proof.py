@@ -202,16 +202,16 @@ def stop_again(error: BaseException, name: str, at: probe.Endpoint, run: Run, en
     reason = _reason(error, name, engine, run)
     engine.remove(name)
     if isinstance(error, RegistryError):
-        cure = _cure_of_silence(run) if "registry.logs" in error.cure else error.cure
+        cure = _cure_of_silence(run, engine) if "registry.logs" in error.cure else error.cure
         raise RegistryError(f"{reason} It was stopped again.", cure=cure) from error
     if isinstance(error, (OSError, http.client.HTTPException)):
         cure = checks.another_machine_s(at.host) or "./inv cert.check says what is wrong with the certificate."
         raise RegistryError(f"{reason} It was stopped again.", cure=cure) from error
 
 
-def _cure_of_silence(run: Run) -> str:
+def _cure_of_silence(run: Run, engine: Engine) -> str:
     """Return the cure for a registry that did not answer, and whose log goes with its container."""
-    if lost := ports.lost_containers():
+    if lost := ports.lost_containers(engine):
         cure = ports.lost_cure(lost, run.settings)
         return f"A container that the engine lost when it was killed may have its address: {cure}"
     return "The end of its log, above, says why."

@@ -63,7 +63,7 @@ def _up(run: Run, engine: Engine) -> None:
     mark = run.settings.folder / UNPROVED
     unproved = _unproved(mark, engine, run.console)
     if unproved:
-        checks.check_lost_containers(run)
+        checks.check_lost_containers(run, engine)
     issued: list[bool] = []
     packed: list[str] = []
 
