@@ -71,17 +71,18 @@ def lost_containers(engine: Engine) -> list[int]:
     """Return the first process of each container that the engine lost when it was killed in the middle of its start.
 
     It runs on, or waits to begin. The engine gives its address to the next container, and the kernel's bridge leads to
-    either of both, until that process has ended. Takes no time unless something is found, which is looked at again
-    after some seconds: it may just have been started.
+    either of both, until that process has ended. Only a container that the engine still knows is told: what it does not
+    know may be another engine's. Takes no time unless something is found, which is looked at again after some seconds:
+    it may just have been started.
     """
-    if found := _uncounted(engine):
+    if found := _running_though_stopped(engine):
         time.sleep(_START_SECONDS)
-        return sorted(found & _uncounted(engine))
+        return sorted(found & _running_though_stopped(engine))
     return []
 
 
-def _uncounted(engine: Engine) -> set[int]:
-    """Return the first process of each of this engine's containers that it does not count as running."""
+def _running_though_stopped(engine: Engine) -> set[int]:
+    """Return the first process of each container that this engine counts as stopped, though it runs."""
     import psutil
 
     found: set[int] = set()
@@ -90,7 +91,7 @@ def _uncounted(engine: Engine) -> set[int]:
         for shim in psutil.process_iter(["cmdline", "uids"]) if engine.available else ():
             container = _container_of(shim.info["cmdline"] or [])
             is_ours = container and (shim.info["uids"] or (None,))[0] == owner
-            if is_ours and not _is_counted(container, engine):
+            if is_ours and _is_stopped(container, engine):
                 found |= _children(shim)
     return found
 
@@ -101,9 +102,9 @@ def _container_of(words: list[str]) -> str:
     return options.get("-id", "") if options.get("-namespace") == "moby" else ""
 
 
-def _is_counted(container: str, engine: Engine) -> bool:
+def _is_stopped(container: str, engine: Engine) -> bool:
     known = engine.find(container)
-    return known is not None and known.state in ("running", "paused", "restarting")
+    return known is not None and known.state in ("created", "exited", "dead")
 
 
 def _children(shim: psutil.Process) -> set[int]:

@@ -12,11 +12,17 @@ from trusted_registry.certificate import inspect
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import OpenToAllError, RegistryError
-from trusted_registry.instance import checks, front, ownership, ports
+from trusted_registry.instance import checks, front, ownership
 from trusted_registry.instance.model import FILES_FOLDER, LOOPBACK, Instance, Role
 from trusted_registry.registry import observe, probe, users
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
+
+_SILENT = (
+    "The end of its log, above, says why. Where that is no error, nothing leads to it: restart the engine, and this "
+    "machine if that does not help."
+)
+"""The cure for a registry that did not answer, and whose log goes with its container."""
 
 
 def holds(at: probe.Endpoint, settings: Settings, *, asks: bool = True) -> bool:
@@ -202,19 +208,11 @@ def stop_again(error: BaseException, name: str, at: probe.Endpoint, run: Run, en
     reason = _reason(error, name, engine, run)
     engine.remove(name)
     if isinstance(error, RegistryError):
-        cure = _cure_of_silence(run, engine) if "registry.logs" in error.cure else error.cure
+        cure = _SILENT if "registry.logs" in error.cure else error.cure
         raise RegistryError(f"{reason} It was stopped again.", cure=cure) from error
     if isinstance(error, (OSError, http.client.HTTPException)):
         cure = checks.another_machine_s(at.host) or "./inv cert.check says what is wrong with the certificate."
         raise RegistryError(f"{reason} It was stopped again.", cure=cure) from error
-
-
-def _cure_of_silence(run: Run, engine: Engine) -> str:
-    """Return the cure for a registry that did not answer, and whose log goes with its container."""
-    if lost := ports.lost_containers(engine):
-        cure = ports.lost_cure(lost, run.settings)
-        return f"A container that the engine lost when it was killed may have its address: {cure}"
-    return "The end of its log, above, says why."
 
 
 def _reason(error: BaseException, name: str, engine: Engine, run: Run) -> str:

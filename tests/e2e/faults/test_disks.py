@@ -333,7 +333,6 @@ def test_a_container_that_the_engine_lost_in_its_start_is_named_with_what_ends_i
     _restart(registry)
     registry.does("sh", "-euc", LEADS_TO_IT)
     registry.inv_fails("doctor", saying="lost it: process")
-    registry.inv_fails("registry.tls", saying="sudo kill -KILL")
     _cure(registry, registry.inv_fails("up", saying="keeps an address that the registry gets too"))
     registry.inv("up")
     assert pull(registry, reference) == pushed
