@@ -450,14 +450,6 @@ def test_a_container_that_the_engine_counts_soon_after_is_not_lost(
         assert waited == [ports._START_SECONDS]
 
 
-@pytest.mark.parametrize(
-    ("status", "said"),
-    [("Name:\tsh\nNSpid:\t678\nNSpgid:\t678\n", False), ("NSpid:\t678\t12\nNSpgid:\t1\n", True), ("Pid:\t1\n", False)],
-)
-def test_a_process_of_an_engine_in_a_container_is_known_by_its_ids(status: str, *, said: bool) -> None:
-    assert ports.is_nested(status) is said
-
-
 def test_a_dry_run_looks_for_no_lost_containers(
     settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import socket
 import time
 from collections.abc import Collection
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry.console import pasteable
@@ -108,22 +106,11 @@ def _is_stopped(container: str, engine: Engine) -> bool:
 
 
 def _children(shim: psutil.Process) -> set[int]:
-    """Return the processes right below one of this machine's own."""
     import psutil
 
-    with contextlib.suppress(psutil.Error, OSError):
-        if not is_nested(Path(f"/proc/{shim.pid}/status").read_text()):
-            return {it.pid for it in shim.children()}
+    with contextlib.suppress(psutil.Error):
+        return {it.pid for it in shim.children()}
     return set()
-
-
-def is_nested(status: str) -> bool:
-    """Return whether a process is a container's, by its status, which gives its id in each namespace (proc(5), NSpid).
-
-    An engine inside a container has a network of its own: nothing that it lost has an address of this machine's engine.
-    """
-    found = re.search(r"^NSpid:((?:\s+[0-9]+)+)$", status, re.MULTILINE)
-    return found is not None and len(found[1].split()) > 1
 
 
 def is_taken(listen: str, port: int) -> bool:
